@@ -1,0 +1,152 @@
+"""How each tool is built: its version, its inputs, the programs and the room it takes, and the commands."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from infra.errors import UserError
+from infra.local.toolchain.cache import file_hash
+from infra.local.toolchain.versions import version_of
+
+HERE = Path(__file__).parent
+RECIPE = "1"
+"""Part of every key: raise it when the commands below change what they make."""
+
+
+class Site(Protocol):
+    """Where a build happens; see build.py."""
+
+    out: Path
+    """Becomes the tool's folder."""
+    work: Path
+    """Scratch, gone afterwards."""
+
+    def run(self, *command: str | Path, cwd: Path, env: dict[str, str]) -> None:
+        """Runs a command into the build's log; raises when it fails."""
+        ...
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A tool that can be built."""
+
+    name: str
+    title: str
+    version: str
+    inputs: tuple[Path, ...]
+    programs: tuple[str, ...]
+    cache_gib: float
+    """Room in the cache folder while building."""
+    home_gib: float
+    """Room that Go's and Maven's own caches take."""
+    typical: str
+    build: Callable[[Site], None]
+
+
+def go_environment(scratch: Path) -> dict[str, str]:
+    """The user's environment (proxies, module cache) without what would change the result or its checks."""
+    dropped = {"GOOS", "GOARCH", "GOEXPERIMENT", "GO111MODULE", "GOINSECURE", "GONOSUMCHECK", "GOROOT"}
+    kept = {key: value for key, value in os.environ.items() if key not in dropped}
+    flags = "-mod=readonly -trimpath -buildvcs=false"
+    return kept | {"GOFLAGS": flags, "GOWORK": "off", "CGO_ENABLED": "0", "GOTMPDIR": str(scratch)}
+
+
+def _module(site: Site, name: str) -> tuple[Path, dict[str, str]]:
+    """A copy of the folder `name` with its go.mod, and the environment to build it with."""
+    scratch = site.work / "tmp"
+    scratch.mkdir(exist_ok=True)
+    source = site.work / name
+    shutil.copytree(HERE / name, source)
+    return source, go_environment(scratch)
+
+
+def _pulumi(site: Site) -> None:
+    source, env = _module(site, "pulumi")
+    version = f"github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v{version_of('pulumi')}"
+    program = site.out / "bin" / "pulumi"
+    package = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
+    site.run("go", "build", "-ldflags", f"-s -w -X {version}", "-o", program, package, cwd=source, env=env)
+    site.run(program, "version", cwd=source, env=env | {"PULUMI_SKIP_UPDATE_CHECK": "true"})
+
+
+def _collector(site: Site) -> None:
+    builder, env = _module(site, "ocb")
+    ocb = site.work / "ocb-bin"
+    site.run("go", "build", "-o", ocb, "go.opentelemetry.io/collector/cmd/builder", cwd=builder, env=env)
+    source, env = _module(site, "collector")
+    # ocb writes the Go sources only; the committed go.mod and go.sum say which modules they are built with.
+    config = ("--config", "builder.yaml", "--skip-get-modules", "--skip-compilation")
+    site.run(ocb, *config, cwd=source, env=env)
+    for name in ("go.mod", "go.sum"):
+        shutil.copy(source / name, source / "src" / name)
+    program = site.out / "bin" / "otelcol"
+    site.run("go", "build", "-ldflags", "-s -w", "-o", program, ".", cwd=source / "src", env=env)
+    site.run(program, "components", cwd=source, env=env)
+
+
+def _kafka(site: Site) -> None:
+    shutil.copy(HERE / "kafka" / "pom.xml", site.work)
+    shutil.copy(HERE / "kafka" / "log4j2.properties", site.out)
+    plugin = f"org.apache.maven.plugins:maven-dependency-plugin:{version_of('maven-dependency-plugin')}"
+    jars = site.out / "lib"
+    options = ("--batch-mode", "--no-transfer-progress", "--strict-checksums")
+    goal = (f"{plugin}:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={jars}")
+    site.run("mvn", *options, *goal, cwd=site.work, env=dict(os.environ))
+    lines = (HERE / "kafka" / "jars.sha256").read_text().splitlines()
+    expected = {name: digest for digest, name in (line.split() for line in lines)}
+    found = {path.name: file_hash(path) for path in jars.iterdir()}
+    if found != expected:
+        wrong = sorted(name for name in found | expected if found.get(name) != expected.get(name))
+        raise UserError(
+            f"Maven's repository gave other Kafka jars than infra/local/toolchain/kafka/jars.sha256 lists: "
+            f"{', '.join(wrong)}. Remove them from ~/.m2/repository and run it again; if they stay different, "
+            "the mirror in Maven's settings.xml serves changed files."
+        )
+
+
+def _inputs(*names: str) -> tuple[Path, ...]:
+    return tuple(HERE / name for name in names)
+
+
+RECIPES = (
+    Recipe(
+        name="kafka",
+        title=f"Apache Kafka {version_of('kafka')}",
+        version=version_of("kafka"),
+        inputs=_inputs("kafka/pom.xml", "kafka/jars.sha256", "kafka/log4j2.properties"),
+        programs=("java", "maven"),
+        cache_gib=0.1,
+        home_gib=0.2,
+        typical="5 to 60 s",
+        build=_kafka,
+    ),
+    Recipe(
+        name="pulumi",
+        title=f"the Pulumi engine {version_of('pulumi')}",
+        version=version_of("pulumi"),
+        inputs=_inputs("pulumi/go.mod", "pulumi/go.sum"),
+        programs=("go",),
+        cache_gib=0.5,
+        home_gib=2.0,
+        typical="3 to 7 min",
+        build=_pulumi,
+    ),
+    Recipe(
+        name="collector",
+        title=f"the OpenTelemetry Collector {version_of('collector')}",
+        version=version_of("collector"),
+        inputs=_inputs(
+            "ocb/go.mod", "ocb/go.sum", "collector/builder.yaml", "collector/go.mod", "collector/go.sum"
+        ),
+        programs=("go",),
+        cache_gib=0.5,
+        home_gib=2.0,
+        typical="2 to 5 min",
+        build=_collector,
+    ),
+)
