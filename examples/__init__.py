@@ -1,0 +1,1 @@
+"""Example programs that send telemetry to the pipeline."""
