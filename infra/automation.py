@@ -1,0 +1,127 @@
+"""The Pulumi engine, driven by the Automation API with our inline program on a file:// backend."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pulumi
+from pulumi import automation
+
+from infra.config import PROJECT, program_settings, stack_file
+from infra.errors import UserError
+from infra.local.toolchain import Toolchain
+from infra.paths import ROOT, stack_folder
+
+LOCAL_PASSPHRASE = "agent-telemetry-local"
+"""No secret: a local stack holds none, and everybody who clones must be able to open it."""
+
+
+def program() -> None:
+    """The Pulumi program: settings in, pipeline out."""
+    from infra.pipeline import deploy
+
+    try:
+        deploy(program_settings(pulumi.get_stack()), pulumi.get_stack())
+    except UserError as error:
+        raise pulumi.RunError(str(error)) from None
+
+
+def environment(stack: str, pulumi_root: Path) -> dict[str, str]:
+    """What a Pulumi CLI needs to see the same state as `telemetry`: printed by `telemetry env`."""
+    folder = stack_folder(stack)
+    tools = ROOT / "infra" / "local" / "toolchain" / "bin"
+    return {
+        "PULUMI_BACKEND_URL": (folder / "state").as_uri(),
+        "PULUMI_CONFIG_PASSPHRASE": LOCAL_PASSPHRASE,
+        "PULUMI_HOME": str(folder / "pulumi"),
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        "AGENT_TELEMETRY_PYTHON": sys.executable,
+        "PATH": os.pathsep.join([str(pulumi_root / "bin"), str(tools), os.environ.get("PATH", "")]),
+    }
+
+
+def state_file(stack: str) -> Path:
+    """Where the file:// backend keeps the stack's checkpoint."""
+    return stack_folder(stack) / "state" / ".pulumi" / "stacks" / PROJECT / f"{stack}.json"
+
+
+def open_stack(stack: str, toolchain: Toolchain) -> automation.Stack:
+    """The stack, made when it does not exist yet. Also clears what a killed command left locked."""
+    (stack_folder(stack) / "state").mkdir(parents=True, exist_ok=True)
+    clear_stale_locks(stack)
+    workspace = automation.LocalWorkspace(
+        work_dir=str(ROOT),
+        program=program,
+        env_vars=environment(stack, toolchain.pulumi_root),
+        pulumi_command=automation.PulumiCommand(str(toolchain.pulumi_root)),
+    )
+    if state_file(stack).exists():
+        return automation.Stack.select(stack, workspace)
+    return automation.Stack.create(stack, workspace)
+
+
+def clear_stale_locks(stack: str) -> list[Path]:
+    """Removes locks of the file:// backend whose process on this machine is gone; returns them."""
+    removed = []
+    for lock in (stack_folder(stack) / "state" / ".pulumi" / "locks").rglob("*.json"):
+        try:
+            owner = json.loads(lock.read_text())
+        except (OSError, ValueError):
+            continue
+        if owner.get("hostname") == socket.gethostname() and not psutil.pid_exists(int(owner.get("pid", -1))):
+            lock.unlink(missing_ok=True)
+            removed.append(lock)
+    return removed
+
+
+@dataclass
+class OutputFilter:
+    """Passes the engine's lines on, with a Python traceback reduced to the message at its end."""
+
+    write: Callable[[str], None]
+    _traceback_indent: int | None = None
+
+    def __call__(self, text: str) -> None:
+        for line in text.splitlines() or [""]:
+            self._line(line)
+
+    def _line(self, line: str) -> None:
+        plain = re.sub(r"\x1b\[[0-9;]*m", "", line)
+        indent = len(plain) - len(plain.lstrip())
+        if "Traceback (most recent call last):" in plain:
+            if plain.lstrip().startswith("error:"):
+                self._traceback_indent = indent
+            return
+        if self._traceback_indent is not None:
+            chained = plain.lstrip().startswith(("During handling of", "The above exception"))
+            if not plain.strip() or indent > self._traceback_indent or chained:
+                return
+            self._traceback_indent = None
+            name, _, message = plain.strip().partition(": ")
+            line = f"{' ' * indent}error: " + (message if name == "infra.errors.UserError" else plain.strip())
+        self.write(line)
+
+
+def explain(error: automation.CommandError) -> UserError:
+    """A failed engine command as a message; its own output has been shown line by line before."""
+    text = str(error)
+    if "currently locked" in text:
+        return UserError("another `telemetry` command works on this stack; wait for it to end and try again")
+    return UserError("the engine stopped with an error (above). What was done is kept: the next `up` continues.")
+
+
+def remove_stack(stack: automation.Stack, name: str) -> None:
+    """Forgets a destroyed stack; its stack file stays."""
+    settings_file = ROOT / stack_file(name)
+    kept = settings_file.read_text() if settings_file.exists() else None
+    stack.workspace.remove_stack(name, preserve_config=True)
+    if kept is not None and not settings_file.exists():
+        settings_file.write_text(kept)

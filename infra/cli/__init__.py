@@ -1,0 +1,33 @@
+"""`telemetry`: the command line. One file a group of commands; this one ties them together."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from infra.cli import data, stack, tenants, watch
+from infra.cli.console import error_console
+from infra.errors import UserError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Brings an agent-telemetry stack up, shows what it does and asks it questions.",
+)
+for group in (stack, watch, data):
+    group.register(app)
+app.add_typer(tenants.app, name="tenants")
+
+
+def main() -> None:
+    """Entry point: a UserError is one message and exit code 1."""
+    try:
+        app()
+    except UserError as error:
+        error_console.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        error_console.print("stopped", style="yellow")
+        sys.exit(130)

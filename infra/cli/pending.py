@@ -1,0 +1,32 @@
+"""Pending migrations, taken from the engine's events, as a preview shows them: number, kind and SQL."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pulumi import automation
+from rich.console import Console
+from rich.syntax import Syntax
+
+MIGRATION = "Migration"
+
+
+class PendingMigrations:
+    """Collects the migrations that a preview would create."""
+
+    def __init__(self) -> None:
+        self.pending: list[dict[str, Any]] = []
+
+    def take(self, event: automation.EngineEvent) -> None:
+        """Looks at one engine event."""
+        before = event.resource_pre_event
+        if before is None or before.metadata.op != automation.OpType.CREATE:
+            return
+        if before.metadata.type.endswith(f":{MIGRATION}") and before.metadata.new:
+            self.pending.append(dict(before.metadata.new.inputs))
+
+    def show(self, console: Console) -> None:
+        """Prints each pending migration with its kind and its SQL."""
+        for inputs in sorted(self.pending, key=lambda found: found["number"]):
+            console.print(f"\npending migration {inputs['name']} ({inputs['kind']}):", style="bold", highlight=False)
+            console.print(Syntax(inputs["sql"], "sql", background_color="default"))

@@ -1,0 +1,144 @@
+"""The typed endpoints in which every part ends, and the access that opens one for a step."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol, cast
+
+import pulumi
+
+
+class Access(Protocol):
+    """Opens an address for one step and closes it again. Holds ids and ARNs, never secrets."""
+
+    def open(self, host: str, port: int) -> Any:
+        """A context manager that yields the (host, port) to connect to while it is open."""
+        ...
+
+
+@dataclass(frozen=True)
+class Direct:
+    """The address can be reached as it stands."""
+
+    @contextmanager
+    def open(self, host: str, port: int) -> Iterator[tuple[str, int]]:
+        yield host, port
+
+
+class OtlpAccess(Protocol):
+    """Opens the collector for one step: yields the request headers that identify it as `tenant`."""
+
+    def open(self, tenant: str) -> Any:
+        """A context manager that yields a dict of HTTP headers, valid while it is open."""
+        ...
+
+
+@dataclass(frozen=True)
+class NoCredential:
+    """The collector takes the tenant from the payload (collector.auth none)."""
+
+    @contextmanager
+    def open(self, tenant: str) -> Iterator[dict[str, str]]:
+        yield {}
+
+
+def access_to_dict(access: Access | OtlpAccess) -> dict[str, Any]:
+    """`access` as plain values that Pulumi can keep in its state."""
+    kind = type(access)
+    return {"class": f"{kind.__module__}:{kind.__qualname__}", "args": asdict(cast(Any, access))}
+
+
+def access_from_dict(value: dict[str, Any]) -> Any:
+    """The access that `access_to_dict` wrote. Raises ValueError for a class outside of this package."""
+    module, _, name = str(value["class"]).partition(":")
+    if not module.startswith("infra."):
+        raise ValueError(f"access class {value['class']} is not one of ours")
+    return getattr(importlib.import_module(module), name)(**value["args"])
+
+
+@dataclass(frozen=True)
+class KafkaAddress:
+    """A Kafka cluster as a step sees it: plain values, no outputs."""
+
+    bootstrap_servers: str
+    """host:port, comma-separated."""
+    security_protocol: str = "PLAINTEXT"
+
+
+@dataclass(frozen=True)
+class ClickHouseAddress:
+    """A ClickHouse HTTP interface as a step sees it: plain values, no outputs."""
+
+    host: str
+    port: int
+    user: str = "default"
+    secure: bool = False
+
+
+@dataclass(frozen=True)
+class OtlpAddress:
+    """The collector's doors as a step sees them: plain values, no outputs."""
+
+    http_url: str
+    """http://host:port, without /v1/traces."""
+    grpc_target: str
+    """host:port."""
+
+
+@dataclass(frozen=True)
+class KafkaEndpoint:
+    """Where Kafka listens."""
+
+    bootstrap_servers: pulumi.Output[str]
+    security_protocol: pulumi.Output[str]
+    access: Access
+
+
+@dataclass(frozen=True)
+class ClickHouseEndpoint:
+    """Where ClickHouse's HTTP interface listens."""
+
+    host: pulumi.Output[str]
+    port: pulumi.Output[int]
+    user: pulumi.Output[str]
+    secure: pulumi.Output[bool]
+    schema_folder: pulumi.Output[str]
+    """Where the engine finds the .proto files of configs/otlp."""
+    access: Access
+
+    def address_inputs(self) -> dict[str, pulumi.Output[Any]]:
+        """The fields of ClickHouseAddress, as a resource's inputs."""
+        return {"host": self.host, "port": self.port, "user": self.user, "secure": self.secure}
+
+
+@dataclass(frozen=True)
+class OtlpEndpoint:
+    """Where the collector takes OTLP."""
+
+    http_url: pulumi.Output[str]
+    grpc_target: pulumi.Output[str]
+    access: OtlpAccess
+
+
+@dataclass(frozen=True)
+class GrafanaEndpoint:
+    """Where Grafana's HTTP API listens."""
+
+    url: pulumi.Output[str]
+    access: Access
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a platform provides: the endpoints, and what tells that a part has changed."""
+
+    kafka: KafkaEndpoint
+    clickhouse: ClickHouseEndpoint
+    otlp: OtlpEndpoint
+    fingerprints: Mapping[str, pulumi.Output[str]]
+    """Part to its version and configuration's hash: the canary runs again when one changes."""
+    replication: int
+    """Replicas of each topic partition."""

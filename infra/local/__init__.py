@@ -1,0 +1,1 @@
+"""The `local` platform: Kafka, ClickHouse, collector and worker as supervised processes."""

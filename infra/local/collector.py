@@ -1,0 +1,101 @@
+"""The OpenTelemetry Collector on this machine: one supervised process, an OtlpEndpoint out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pulumi
+
+from infra.endpoints import KafkaEndpoint, NoCredential, OtlpEndpoint
+from infra.kafka import MIB, PRODUCER_BATCH_BYTES, message_max_bytes
+from infra.local.process import Process, ProcessArgs, digest
+from infra.local.toolchain import Toolchain
+from infra.paths import CONFIGS
+from infra.settings import Settings
+from infra.templates import render
+from infra.tenants import AUDIENCE, ISSUER, KeyListCredential
+
+MEMORY_LIMIT_MIB = 1024
+"""Above this the collector answers with a retryable refusal."""
+
+
+@dataclass(frozen=True)
+class CollectorArgs:
+    """What the local collector needs."""
+
+    settings: Settings
+    toolchain: Toolchain
+    kafka: KafkaEndpoint
+    run: Path
+    jwks: Path
+    """The public keys of the live credentials; only read with collector.auth jwt."""
+
+
+def collector_config(args: CollectorArgs, brokers: str) -> str:
+    """The collector's configuration file for the brokers (host:port, comma-separated)."""
+    settings = args.settings
+    return render(
+        CONFIGS / "collector" / "collector.yaml",
+        {
+            "auth": settings.collectorAuth,
+            "jwt_issuer": ISSUER,
+            "jwt_audience": AUDIENCE,
+            "jwks_file": args.jwks,
+            "env": settings.env,
+            "health_endpoint": f"127.0.0.1:{settings.collectorHealthPort}",
+            "grpc_endpoint": f"127.0.0.1:{settings.otlpGrpcPort}",
+            "http_endpoint": f"127.0.0.1:{settings.otlpHttpPort}",
+            "metrics_host": "127.0.0.1",
+            "metrics_port": settings.collectorMetricsPort,
+            "body_limit_mib": settings.collectorBodyLimitMiB,
+            "body_limit_bytes": settings.collectorBodyLimitMiB * MIB,
+            "attribute_limit_bytes": settings.collectorAttributeLimitKiB * 1024,
+            "memory_limit_mib": MEMORY_LIMIT_MIB,
+            "memory_spike_mib": MEMORY_LIMIT_MIB // 4,
+            "brokers": ", ".join(f'"{broker}"' for broker in brokers.split(",")),
+            "encoding": settings.kafkaEncoding,
+            "message_max_bytes": message_max_bytes(settings),
+            "queue_bytes": 16 * settings.collectorBodyLimitMiB * MIB,
+            "batch_bytes": PRODUCER_BATCH_BYTES,
+        },
+    )
+
+
+class Collector(pulumi.ComponentResource):
+    """One collector on loopback. `endpoint` is where it takes OTLP; `fingerprint` changes with its configuration."""
+
+    endpoint: OtlpEndpoint
+    fingerprint: pulumi.Output[str]
+
+    def __init__(self, name: str, args: CollectorArgs, opts: pulumi.ResourceOptions | None = None):
+        super().__init__("agent-telemetry:local:Collector", name, None, opts)
+        settings, tools = args.settings, args.toolchain
+        file = args.run / "collector.yaml"
+        config = args.kafka.bootstrap_servers.apply(lambda brokers: collector_config(args, brokers))
+        process = Process(
+            f"{name}-process",
+            "collector",
+            ProcessArgs(
+                run=args.run,
+                command=[str(tools.collector), "--config", str(file)],
+                ports={
+                    "otlpGrpcPort": settings.otlpGrpcPort,
+                    "otlpHttpPort": settings.otlpHttpPort,
+                    "collectorHealthPort": settings.collectorHealthPort,
+                    "collectorMetricsPort": settings.collectorMetricsPort,
+                },
+                ready_url=f"http://127.0.0.1:{settings.collectorHealthPort}/",
+                files={str(file): config},
+                environment={"GOMEMLIMIT": f"{MEMORY_LIMIT_MIB * 8 // 10}MiB"},
+                version=tools.ids["collector"],
+            ),
+            pulumi.ResourceOptions(parent=self),
+        )
+        self.endpoint = OtlpEndpoint(
+            http_url=process.process.apply(lambda _: f"http://127.0.0.1:{settings.otlpHttpPort}"),
+            grpc_target=process.process.apply(lambda _: f"127.0.0.1:{settings.otlpGrpcPort}"),
+            access=KeyListCredential(str(args.jwks)) if settings.collectorAuth == "jwt" else NoCredential(),
+        )
+        self.fingerprint = config.apply(lambda text: digest(tools.ids["collector"], text))
+        self.register_outputs({"httpUrl": self.endpoint.http_url, "grpcTarget": self.endpoint.grpc_target})

@@ -1,0 +1,22 @@
+"""Where a local stack keeps its files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from infra.paths import stack_folder
+
+
+def run_folder(stack: str) -> Path:
+    """supervisord, rendered configuration files and the parts' logs."""
+    return stack_folder(stack) / "run"
+
+
+def data_folder(stack: str, part: str) -> Path:
+    """A part's data."""
+    return stack_folder(stack) / "data" / part
+
+
+def key_list(stack: str) -> Path:
+    """The public keys of the live credentials. Outlives a part's restart, not `down`."""
+    return stack_folder(stack) / "auth" / "jwks.json"

@@ -1,0 +1,106 @@
+"""The values that fill the placeholders of sql/migrations, sql/ingest and sql/rollups."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import yaml
+
+from infra.endpoints import KafkaAddress
+from infra.errors import UserError
+from infra.paths import CONFIGS
+from infra.settings import Settings
+
+DATABASE = "telemetry"
+STORAGE_POLICY = "tiered"
+KINDS = ("text", "list", "tokens", "usd")
+RANKS = 64
+"""An alias is one number: its column's code times RANKS plus its place in the column's list."""
+TENANT_CODE = 999
+CONTENT_CODE = 1000
+ARGUMENTS_CODE = 1001
+"""Codes of no column. From CONTENT_CODE on an attribute is content."""
+
+
+@cache
+def attribute_table() -> dict[str, Any]:
+    """configs/attributes.yaml, checked: known kinds, no name twice. Raises UserError."""
+    path = CONFIGS / "attributes.yaml"
+    table = yaml.safe_load(path.read_text())
+    seen: dict[str, str] = {}
+    for column, entry in table["columns"].items():
+        if entry["kind"] not in KINDS:
+            raise UserError(f"{path.name}: {column}: kind {entry['kind']!r} is none of {', '.join(KINDS)}")
+        _add_names(seen, column, entry["names"])
+    _add_names(seen, "tool_call_arguments", table["tool_call_arguments"])
+    _add_names(seen, "content", table["content"])
+    return table
+
+
+def _add_names(seen: dict[str, str], owner: str, names: list[dict[str, str]]) -> None:
+    for alias in names:
+        if alias["name"] in seen:
+            raise UserError(
+                f"attributes.yaml: {alias['name']!r} is under {seen[alias['name']]} and {owner}; keep one of the two"
+            )
+        seen[alias["name"]] = owner
+
+
+def aliases() -> dict[str, Any]:
+    """Every alias with its number, and every column with its code, as the SQL macros need them.
+
+    names and ids run side by side. A span's known attributes, sorted by id, stand in order of precedence;
+    id / RANKS is the column's code.
+    """
+    table = attribute_table()
+    groups = {
+        **{code: entry["names"] for code, entry in enumerate(table["columns"].values(), start=1)},
+        TENANT_CODE: [{"name": "tenant.id"}],
+        CONTENT_CODE: table["content"],
+        ARGUMENTS_CODE: table["tool_call_arguments"],
+    }
+    pairs = [(alias["name"], code * RANKS + rank) for code, group in groups.items() for rank, alias in enumerate(group)]
+    return {
+        "names": [name for name, _ in pairs],
+        "ids": [number for _, number in pairs],
+        "ranks": RANKS,
+        "codes": {column: code for code, column in enumerate(table["columns"], start=1)},
+        "kinds": {column: entry["kind"] for column, entry in table["columns"].items()},
+        "values": {column: entry.get("values", {}) for column, entry in table["columns"].items()},
+        "tenant_code": TENANT_CODE,
+        "content_code": CONTENT_CODE,
+        "arguments_code": ARGUMENTS_CODE,
+    }
+
+
+def template_values(settings: Settings, kafka: KafkaAddress, schema_folder: str) -> dict[str, Any]:
+    """Every placeholder of the schema's SQL.
+
+    `schema_folder` is where the server finds configs/otlp: an absolute path where the engine takes one (chdb), else
+    '' (the server's own format_schema_path).
+    """
+    return {
+        "database": DATABASE,
+        "storage_policy": STORAGE_POLICY,
+        "default_env": settings.env,
+        "retention": {
+            "raw_days": settings.retentionRawDays,
+            "slow_days": settings.retentionSlowDays,
+            "s3_days": settings.retentionS3Days,
+            "content_days": settings.retentionContentDays,
+            "dead_letters_days": settings.retentionDeadLettersDays,
+            "rollups_days": settings.retentionRollupsDays,
+            "oldest_days": max([settings.retentionRawDays, *settings.tenantRetentionDays.values()]),
+        },
+        "kafka": {
+            "engine": "kafka",
+            "bootstrap_servers": kafka.bootstrap_servers,
+            "security_protocol": kafka.security_protocol,
+            "encoding": settings.kafkaEncoding,
+            "consumers": settings.kafkaConsumers,
+            "flush_ms": settings.kafkaFlushMs,
+            "schema": f"{schema_folder.rstrip('/')}/otlp.proto" if schema_folder else "otlp.proto",
+        },
+        "aliases": aliases(),
+    }

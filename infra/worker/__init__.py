@@ -1,0 +1,1 @@
+"""The loop that runs by itself: recompute, audit, canary. Takes endpoints only."""
