@@ -1,0 +1,41 @@
+{# The Kafka table of a topic. With kafka.engine = 'null' a Null table whose columns stand for Kafka's virtual ones: an
+   engine without Kafka support runs everything behind it, and tests insert messages as rows. #}
+{% macro table(name, topic, message, columns, decode) %}
+CREATE TABLE IF NOT EXISTS {{ database }}.{{ name }}
+(
+{{ columns }}
+{%- if kafka.engine == 'null' %},
+    _topic LowCardinality(String) DEFAULT '{{ topic }}',
+    _partition UInt64,
+    _offset UInt64,
+    _timestamp_ms Nullable(DateTime64(3)),
+    _raw_message String,
+    _error String
+)
+ENGINE = Null
+{%- else %}
+
+)
+ENGINE = Kafka
+SETTINGS
+    kafka_broker_list = {{ kafka.bootstrap_servers | sql_string }},
+{% if kafka.security_protocol != 'PLAINTEXT' %}
+    kafka_security_protocol = '{{ kafka.security_protocol | lower }}',
+{% endif %}
+    kafka_topic_list = '{{ topic }}',
+    kafka_group_name = 'clickhouse-{{ topic }}',
+{{ decode.format_settings(message) }},
+    -- What can't be parsed is a row with _error, which a view moves to dead_letters.
+    kafka_handle_error_mode = 'stream',
+    kafka_num_consumers = {{ kafka.consumers if topic == 'otel-spans' else 1 }},
+    -- One thread gathers what all consumers read: fewer, larger blocks for the views.
+    kafka_thread_per_consumer = 0,
+    -- Sizes count messages, not spans: some hundred spans a message make blocks of about a million spans at most.
+    kafka_max_block_size = 1000,
+    kafka_poll_max_batch_size = 1000,
+    kafka_poll_timeout_ms = {{ [kafka.flush_ms, 500] | min }},
+    kafka_flush_interval_ms = {{ kafka.flush_ms }},
+    -- Offsets are committed once the whole block is stored.
+    kafka_commit_every_batch = 0
+{%- endif %}
+{% endmacro %}

@@ -1,0 +1,82 @@
+{# From a span's (or an event's) attributes to columns.
+
+   Each key is looked up once in a hash table of all known spellings and becomes a number: its column's code times
+   aliases.ranks plus its precedence. What is known is sorted by that number, so that a column's value is the first
+   entry with the column's code. Asking the map for every spelling would scan it some 60 times a span. #}
+
+{% macro ids(keys) -%}
+transform({{ keys }}, {{ string_array(aliases.names) }}, CAST({{ aliases.ids }}, 'Array(UInt32)'), toUInt32(0))
+{%- endmacro %}
+
+{# transform takes no array, and inside of arrayMap it still runs once over the elements of all rows. #}
+{% macro ids_of_array(keys) -%}
+arrayMap(k -> {{ ids('k') }}, {{ keys }})
+{%- endmacro %}
+
+{% macro string_array(values) -%}
+[{% for value in values %}{{ value | sql_string }}{{ ', ' if not loop.last }}{% endfor %}]
+{%- endmacro %}
+
+{# (id, value) of what is known and set, by precedence. An unset OTLP value is the text 'null'. #}
+{% macro known(ids, values) -%}
+arraySort(x -> x.1, arrayFilter(x -> x.1 != 0 AND x.2 != 'null', arrayZip({{ ids }}, {{ values }})))
+{%- endmacro %}
+
+{% macro codes(known) -%}
+arrayMap(x -> intDiv(x.1, {{ aliases.ranks }}), {{ known }})
+{%- endmacro %}
+
+{# The text of a column, '' when no spelling of it was there. Reads columns `codes` and `texts`. #}
+{% macro text(column) -%}
+texts[indexOf(codes, {{ aliases.codes[column] }})]
+{%- endmacro %}
+
+{# As text, with older spellings of the value replaced. #}
+{% macro mapped(column) -%}
+{%- set values = aliases['values'][column] -%}
+transform({{ text(column) }}, {{ string_array(values.keys()) }}, {{ string_array(values['values']()) }}, {{ text(column) }})
+{%- endmacro %}
+
+{% macro list(column) -%}
+if(startsWith({{ text(column) }}, '['), arrayStringConcat(JSONExtract({{ text(column) }}, 'Array(String)'), ','), {{ text(column) }})
+{%- endmacro %}
+
+{# A whole number between 0 and 10^12, however it is spelled ("12", 12.0); anything else NULL. #}
+{% macro tokens(text) -%}
+if(ifNull(toFloat64OrNull({{ text }}) BETWEEN 0 AND 1e12 AND toFloat64OrNull({{ text }}) = floor(toFloat64OrNull({{ text }})), false), toUInt64(assumeNotNull(toFloat64OrNull({{ text }}))), NULL)
+{%- endmacro %}
+
+{# US dollars from 0 to below a million, 12 decimals (more are cut off); anything else NULL. #}
+{% macro usd(text) -%}
+if(ifNull(toDecimal64OrNull({{ text }}, 12) >= 0, false), toDecimal64OrNull({{ text }}, 12), NULL)
+{%- endmacro %}
+
+{% set inference_operations = "('chat', 'text_completion', 'generate_content', 'embeddings')" %}
+
+{% macro no_price() -%}
+(toDecimal128(0, 12), toDecimal128(0, 12), toDecimal128(0, 12), toDecimal128(0, 12), toUInt8(0))
+{%- endmacro %}
+
+{# Tokens times the price of the model at that time; NULL without a price. A price is looked for under the provider and
+   under any, with the model's full name and without a trailing date or version. dictGetOrDefault can't throw once the
+   dictionary exists; an empty one gives the default. #}
+{% macro price(ts) -%}
+{%- set dictionary = "'" ~ database ~ ".model_price'" -%}
+{%- set attributes = "('input', 'cached', 'output', 'reasoning', 'found')" -%}
+{%- set default = no_price() -%}
+{%- set short = "replaceRegexpOne(lower(model), '(-20\\\\d\\\\d-?\\\\d\\\\d-?\\\\d\\\\d|-v?\\\\d+(:\\\\d+)?|-latest|@[0-9a-z-]+)$', '')" -%}
+arrayFirst(p -> p.5 = 1, [
+            dictGetOrDefault({{ dictionary }}, {{ attributes }}, (lower(provider), lower(model)), {{ ts }}, {{ default }}),
+            dictGetOrDefault({{ dictionary }}, {{ attributes }}, ('', lower(model)), {{ ts }}, {{ default }}),
+            dictGetOrDefault({{ dictionary }}, {{ attributes }}, (lower(provider), {{ short }}), {{ ts }}, {{ default }}),
+            dictGetOrDefault({{ dictionary }}, {{ attributes }}, ('', {{ short }}), {{ ts }}, {{ default }})])
+{%- endmacro %}
+
+{# Cached tokens are part of the prompt's, reasoning tokens part of the completion's. #}
+{% macro priced(price) -%}
+if({{ price }}.5 = 1 AND (tokens_prompt IS NOT NULL OR tokens_completion IS NOT NULL), accurateCastOrNull(
+            (ifNull(tokens_prompt, 0) - least(ifNull(tokens_cached, 0), ifNull(tokens_prompt, 0))) * {{ price }}.1
+            + least(ifNull(tokens_cached, 0), ifNull(tokens_prompt, 0)) * {{ price }}.2
+            + (ifNull(tokens_completion, 0) - least(ifNull(tokens_reasoning, 0), ifNull(tokens_completion, 0))) * {{ price }}.3
+            + least(ifNull(tokens_reasoning, 0), ifNull(tokens_completion, 0)) * {{ price }}.4, 'Decimal(18, 12)'), NULL)
+{%- endmacro %}
