@@ -1,0 +1,56 @@
+"""What users other than `default` may not read, where the engine itself does not stop them.
+
+chdb ignores <access_control_improvements>, so that any user can read system tables without a grant, and
+some table functions show keys past a row filter or open connections before they check a grant.
+"""
+
+from infra.local.clickhouse.errors import ServerError
+from infra.local.clickhouse.statement import Statement
+
+OPEN_SYSTEM_TABLES = frozenset({"databases", "tables", "columns", "one", "numbers", "functions", "data_type_families"})
+"""What a query editor needs; the engine shows only granted tables in the first three."""
+OPEN_TABLE_FUNCTIONS = frozenset(
+    [
+        "numbers",
+        "numbers_mt",
+        "zeros",
+        "zeros_mt",
+        "values",
+        "format",
+        "null",
+        "view",
+        "generateseries",
+        "generate_series",
+    ]
+)
+CLOSED_FUNCTIONS = frozenset(["file", "catboostevaluate", "getserversetting", "getmergetreesetting"])
+"""Ordinary functions; of the table functions all are closed but the open ones."""
+_DATABASES = frozenset({"system", "information_schema"})
+
+
+def check(user: str, database: str, statement: Statement, table_functions: frozenset[str]) -> None:
+    """Raises ServerError when the statement names something that is closed for `user`.
+
+    `table_functions` are the engine's, in lower case.
+    """
+    closed = (table_functions - OPEN_TABLE_FUNCTIONS) | CLOSED_FUNCTIONS
+    names = [(token.name or "").lower() for token in statement.tokens]
+    if database.lower() in _DATABASES:
+        raise _denied(user, f"the grant SELECT ON {database}.*")
+    if statement.first not in ("SELECT", "WITH", "FROM", "SHOW", "DESCRIBE", "DESC", "EXISTS", "EXPLAIN", "SET"):
+        raise _denied(user, f"a grant for {statement.first or 'this statement'}")
+    for i, name in enumerate(names):
+        following = statement.tokens[i + 1].text if i + 1 < len(names) else b""
+        if name in closed and following == b"(":
+            raise _denied(user, f"a grant for the function {name}")
+        if name == "system" and following == b".":
+            table = names[i + 2] if i + 2 < len(names) else ""
+            if table not in OPEN_SYSTEM_TABLES:
+                raise _denied(user, f"the grant SELECT ON system.{table}")
+        if name == "information_schema" and following == b".":
+            raise _denied(user, "the grant SELECT ON information_schema.*")
+
+
+def _denied(user: str, what: str) -> ServerError:
+    message = f"{user}: Not enough privileges. To execute this query, it's necessary to have {what}."
+    return ServerError.make(497, "ACCESS_DENIED", message)
