@@ -62,11 +62,7 @@ def check_reachable(otlp: OtlpAddress, protocol: str = "http", headers: dict[str
     problem = attempt.problem or (attempt.answer.problem if attempt.answer else "")
     if problem:
         where = otlp.grpc_target if protocol == "grpc" else otlp.http_url
-        hint = (
-            "pass a token (telemetry tenants add)"
-            if "401" in problem
-            else "is the stack up? (telemetry status)"
-        )
+        hint = "pass a token (telemetry tenants add)" if "401" in problem else "is the stack up? (telemetry status)"
         raise UserError(f"OTLP endpoint {where} does not take spans: {problem}; {hint}")
 
 
@@ -122,9 +118,7 @@ def run(
     sent = acknowledged = refused = retries = 0
     problem = ""
     if history_days > 0 and history_spans > 0:
-        totals = send_history(
-            otlp, seed, history_days, history_spans, now, progress, headers, protocol
-        ).totals
+        totals = send_history(otlp, seed, history_days, history_spans, now, progress, headers, protocol).totals
         sent, acknowledged, refused = totals.sent, totals.acknowledged, totals.refused
         retries, problem = totals.retries, totals.problem
     history_seconds = time.monotonic() - began

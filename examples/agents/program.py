@@ -86,9 +86,7 @@ class AgentRun:
         """An agent's task: turns of a model call and its tool calls. True when it got there."""
         rng = self.rng
         version = rng.choice(agent.versions)
-        span = self._start(
-            agent, f"invoke_agent {agent.name}", parent, SpanKind.INTERNAL, "invoke_agent", version
-        )
+        span = self._start(agent, f"invoke_agent {agent.name}", parent, SpanKind.INTERNAL, "invoke_agent", version)
         turns = rng.randint(*agent.turns)
         if agent.name == world.LOOPING_AGENT and version == world.LOOPING_VERSION and rng.random() < 0.6:
             turns = rng.randint(9, 26)
@@ -116,9 +114,7 @@ class AgentRun:
             self._feedback(agent, span)
         return True
 
-    def _model_call(
-        self, agent: world.Agent, version: str, parent: Any, context: int, totals: Totals
-    ) -> None:
+    def _model_call(self, agent: world.Agent, version: str, parent: Any, context: int, totals: Totals) -> None:
         """Asks the agent's model, at most three times. Raises RateLimited."""
         rng = self.rng
         model = world.MODELS[agent.model]
@@ -216,9 +212,7 @@ class AgentRun:
         """Calls a tool, a second time when it fails. Raises ToolTimeout or ToolFailed."""
         rng = self.rng
         for attempt in (1, 2):
-            span = self._start(
-                agent, f"execute_tool {tool.name}", parent, SpanKind.INTERNAL, "execute_tool", version
-            )
+            span = self._start(agent, f"execute_tool {tool.name}", parent, SpanKind.INTERNAL, "execute_tool", version)
             subject = 0 if looping else turn
             span.set_attributes(
                 self._spell(
@@ -261,9 +255,7 @@ class AgentRun:
             {"user.id": self.session.user, "workflow_id": self.session.workflow.name},
         )
 
-    def _start(
-        self, agent: world.Agent, name: str, parent: Any, kind: SpanKind, operation: str, version: str
-    ) -> Any:
+    def _start(self, agent: world.Agent, name: str, parent: Any, kind: SpanKind, operation: str, version: str) -> Any:
         session = self.session
         attributes = self._spell(
             agent,

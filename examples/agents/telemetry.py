@@ -97,9 +97,7 @@ class RecordedSpan:
     def set_attributes(self, attributes: Mapping[str, Any]) -> None:
         self.attributes.update(attributes)
 
-    def add_event(
-        self, name: str, attributes: Mapping[str, Any] | None = None, timestamp: int | None = None
-    ) -> None:
+    def add_event(self, name: str, attributes: Mapping[str, Any] | None = None, timestamp: int | None = None) -> None:
         self.events.append((timestamp or self.start_time, name, dict(attributes or {})))
 
     def record_exception(
@@ -177,6 +175,4 @@ class Recorder:
         body: Any,
         attributes: dict[str, Any],
     ) -> None:
-        self.events.append(
-            RecordedEvent(resource, name, span.trace_id, span.span_id, timestamp, body, attributes)
-        )
+        self.events.append(RecordedEvent(resource, name, span.trace_id, span.span_id, timestamp, body, attributes))

@@ -26,9 +26,7 @@ _LARGEST = 4000
 
 @functools.cache
 def _paragraph(number: int, sentences: int) -> str:
-    return "".join(
-        _SENTENCES[(number * 7 + i * (number % 3 + 1)) % len(_SENTENCES)] for i in range(sentences)
-    )
+    return "".join(_SENTENCES[(number * 7 + i * (number % 3 + 1)) % len(_SENTENCES)] for i in range(sentences))
 
 
 def messages(rng: random.Random, role: str, tokens: int) -> str:

@@ -51,9 +51,7 @@ def any_value(value: Any) -> bytes:
     if isinstance(value, float):
         return b"\x21" + _double(value)
     if isinstance(value, dict):
-        return block(
-            0x32, b"".join(block(0x0A, _key(k) + block(0x12, any_value(v))) for k, v in value.items())
-        )
+        return block(0x32, b"".join(block(0x0A, _key(k) + block(0x12, any_value(v))) for k, v in value.items()))
     return block(0x2A, b"".join(block(0x0A, any_value(item)) for item in value))
 
 

@@ -128,15 +128,9 @@ AGENTS = {
             (2, 4),
             "research-topic",
         ),
-        Agent(
-            "writer", "research", ("2.0.1",), "gemini-2.5-flash", ("vector_search",), (1, 2), "write-brief"
-        ),
-        Agent(
-            "analyst", "analytics", ("0.9.4",), "o3", (SLOW_TOOL, "render_chart"), (2, 4), "explain-figures"
-        ),
-        Agent(
-            "bookkeeper", "analytics", ("4.0.0",), "gpt-4o-mini", ("match_invoice",), (2, 6), "match-invoices"
-        ),
+        Agent("writer", "research", ("2.0.1",), "gemini-2.5-flash", ("vector_search",), (1, 2), "write-brief"),
+        Agent("analyst", "analytics", ("0.9.4",), "o3", (SLOW_TOOL, "render_chart"), (2, 4), "explain-figures"),
+        Agent("bookkeeper", "analytics", ("4.0.0",), "gpt-4o-mini", ("match_invoice",), (2, 6), "match-invoices"),
         Agent(
             "reviewer",
             "code-review",

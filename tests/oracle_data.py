@@ -1,0 +1,130 @@
+"""What the oracle reads: OTLP values as Python ones, the alias table and the model prices."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import math
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import yaml
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+
+from infra.paths import CONFIGS
+
+MILLION = 1_000_000
+LARGEST_DECIMAL = Decimal(10) ** 6
+"""Decimal(18, 12) holds less than this."""
+
+
+def plain(value: AnyValue) -> Any:
+    """The Python value of an AnyValue; None when it is unset."""
+    kind = value.WhichOneof("value")
+    if kind is None:
+        return None
+    if kind == "array_value":
+        return [plain(item) for item in value.array_value.values]
+    if kind == "kvlist_value":
+        return {item.key: plain(item.value) for item in value.kvlist_value.values}
+    if kind == "bytes_value":
+        return base64.b64encode(value.bytes_value).decode()
+    return getattr(value, kind)
+
+
+@dataclass(frozen=True)
+class Aliases:
+    """Column → attribute names, in order of precedence."""
+
+    text: dict[str, list[str]]
+    numbers: dict[str, list[str]]
+    words: dict[str, dict[str, str]]
+    """Column → older values and what they are called today."""
+
+
+@functools.cache
+def aliases() -> Aliases:
+    """The alias table of configs/attributes.yaml."""
+    columns = yaml.safe_load((CONFIGS / "attributes.yaml").read_text())["columns"]
+    names = {column: [item["name"] for item in entry["names"]] for column, entry in columns.items()}
+    kinds = {column: entry["kind"] for column, entry in columns.items()}
+    return Aliases(
+        text={column: names[column] for column in names if kinds[column] in ("text", "list")},
+        numbers={column: names[column] for column in names if kinds[column] in ("tokens", "usd")},
+        words={column: entry["values"] for column, entry in columns.items() if "values" in entry},
+    )
+
+
+def number(attributes: dict[str, Any], names: list[str], column: str, invalid: list[str], whole: bool = False) -> Any:
+    """The first of `names` that is there, as int or Decimal; None, and noted in `invalid`, when it is no such number."""
+    for name in names:
+        value = attributes.get(name)
+        if value is None or value == "":
+            continue
+        parsed = _decimal(value)
+        fits = parsed is not None and parsed >= 0 and (not whole or parsed == int(parsed))
+        if not fits or (not whole and parsed >= LARGEST_DECIMAL):
+            invalid.append(column)
+            return None
+        return int(parsed) if whole else parsed
+    return None
+
+
+def _decimal(value: Any) -> Decimal | None:
+    if isinstance(value, bool) or (isinstance(value, float) and not math.isfinite(value)):
+        return None
+    text = repr(value) if isinstance(value, float) else str(value)
+    if not re.fullmatch(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?", text):
+        return None
+    return Decimal(text)
+
+
+@dataclass(frozen=True)
+class Price:
+    """US dollars per million tokens, for a span of time."""
+
+    provider: str
+    model: str
+    valid_from: datetime | None
+    valid_to: datetime | None
+    input: Decimal
+    cached: Decimal
+    output: Decimal
+    reasoning: Decimal
+
+    def holds_at(self, at: datetime) -> bool:
+        """Whether the price is in force at `at`."""
+        return (self.valid_from is None or self.valid_from <= at) and (self.valid_to is None or at < self.valid_to)
+
+
+@dataclass(frozen=True)
+class Prices:
+    """All prices."""
+
+    entries: tuple[Price, ...]
+
+    def cost(self, provider: str, model: str, at: datetime, tokens: dict[str, int | None]) -> Decimal | None:
+        """What the tokens cost, exactly; None when nothing is known of the tokens or of the model's price."""
+        if tokens["tokens_prompt"] is None and tokens["tokens_completion"] is None:
+            return None
+        price = self._find(provider, model, at) or self._find("", model, at)
+        if price is None:
+            return None
+        prompt, completion = tokens["tokens_prompt"] or 0, tokens["tokens_completion"] or 0
+        cached = min(tokens["tokens_cached"] or 0, prompt)
+        reasoning = min(tokens["tokens_reasoning"] or 0, completion)
+        return (
+            (prompt - cached) * price.input
+            + cached * price.cached
+            + (completion - reasoning) * price.output
+            + reasoning * price.reasoning
+        ) / MILLION
+
+    def _find(self, provider: str, model: str, at: datetime) -> Price | None:
+        for price in self.entries:
+            if (price.provider, price.model) == (provider, model) and price.holds_at(at):
+                return price
+        return None
