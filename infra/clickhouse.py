@@ -1,0 +1,78 @@
+"""Opens a clickhouse-connect client on an address, through the access that leads there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import clickhouse_connect
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
+
+from infra.endpoints import Access, ClickHouseAddress
+from infra.errors import UserError
+
+CONNECT_SECONDS = 5
+RETRY_SECONDS = 0.2
+STATEMENT_SECONDS = 600
+"""How long one statement may keep the connection silent: backfills and mutations take minutes."""
+
+
+@contextmanager
+def connect(
+    address: ClickHouseAddress, access: Access, password: str = "", wait_seconds: float = 15, **options: Any
+) -> Iterator[Client]:
+    """A client on `address`, closed at the end. `options` go to clickhouse_connect.get_client.
+
+    A server that refuses connections (it is just being restarted) is tried again for `wait_seconds`.
+    Raises UserError when it does not answer by then.
+    """
+    with access.open(address.host, address.port) as (host, port):
+        client = _client(address, host, port, password, wait_seconds, options)
+        try:
+            yield client
+        finally:
+            client.close()
+
+
+def _client(
+    address: ClickHouseAddress, host: str, port: int, password: str, wait_seconds: float, options: dict[str, Any]
+) -> Client:
+    deadline = time.monotonic() + wait_seconds
+    while True:
+        try:
+            return clickhouse_connect.get_client(
+                host=host,
+                port=port,
+                username=address.user,
+                password=password,
+                interface="https" if address.secure else "http",
+                connect_timeout=CONNECT_SECONDS,
+                send_receive_timeout=STATEMENT_SECONDS,
+                # Sessions forbid two statements at once, and no step needs one.
+                autogenerate_session_id=False,
+                **options,
+            )
+        except OperationalError as error:
+            if time.monotonic() > deadline:
+                raise UserError(
+                    f"ClickHouse does not answer on {host}:{port} after {wait_seconds:g} s: {first_line(error)}\n"
+                    "Check `telemetry status` and `telemetry logs`; `telemetry up` starts what is missing."
+                ) from error
+            time.sleep(RETRY_SECONDS)
+
+
+def first_line(error: Exception) -> str:
+    """The error's own words without the server's version and stack."""
+    return str(error).strip().partition("\n")[0].partition(" (version ")[0]
+
+
+@contextmanager
+def as_user_error(what: str) -> Iterator[None]:
+    """Turns ClickHouse's errors into a UserError that begins with `what` (a migration's file, a setting)."""
+    try:
+        yield
+    except ClickHouseError as error:
+        raise UserError(f"{what}: {first_line(error)}") from error
