@@ -73,10 +73,11 @@ explain() {
         "moves uv's cache elsewhere."
 }
 cd "$root"
-if usable && [ -e "$stamp" ]; then
+if usable && [ "$(sed -n 1p "$stamp" 2>/dev/null)" = "$root" ]; then
     rm "$stamp"
 else
-    # Without a stamp a run was killed half-way: what it left is not trusted.
+    # Without a stamp a run was killed half-way: what it left is not trusted. With another path in it the clone
+    # was moved, and the scripts in .venv still hold the old one.
     "$uv" venv --quiet --clear --python "$python" "$venv" || explain "uv venv"
 fi
 "$uv" pip sync --quiet --require-hashes requirements.lock || explain "uv pip sync"
