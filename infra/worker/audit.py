@@ -1,0 +1,7 @@
+"""x"""
+
+from infra.worker.report import AuditReport
+
+
+def audit(*a, **k) -> AuditReport:
+    return AuditReport()

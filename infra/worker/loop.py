@@ -1,0 +1,99 @@
+"""Runs every step of the worker by its interval, each in a thread of its own, so that none can hold up another."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+
+from clickhouse_connect.driver.client import Client
+
+from infra.clickhouse import connect
+from infra.worker.config import WorkerConfig
+from infra.worker.results import StepResult, record
+from infra.worker.steps import Step, steps
+
+log = logging.getLogger("infra.worker")
+STOP_SECONDS = 1.0
+"""What a step may still take to end after SIGTERM; every step may be cut off at any point."""
+
+Connect = Callable[[], AbstractContextManager[Client]]
+
+
+def run(config: WorkerConfig) -> int:
+    """Runs until SIGTERM or SIGINT. Returns the process's exit code."""
+    # The libraries' own warnings (every retry of every connection) would bury what the steps say.
+    logging.basicConfig(stream=sys.stdout, level=logging.ERROR, format="%(asctime)s %(message)s", force=True)
+    log.setLevel(logging.INFO)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    run_steps(steps(config), lambda: connect(config.clickhouse, config.clickhouse_access), stop)
+    return 0
+
+
+def run_steps(named: Mapping[str, tuple[float, Step]], connection: Connect, stop: threading.Event) -> None:
+    """Runs the steps until `stop` is set; returns within STOP_SECONDS of it."""
+    threads = [
+        threading.Thread(target=_repeat, args=(name, seconds, step, connection, stop), name=name, daemon=True)
+        for name, (seconds, step) in named.items()
+    ]
+    log.info("worker started: %s", ", ".join(f"{name} every {item[0]:g} s" for name, item in named.items()))
+    for thread in threads:
+        thread.start()
+    # A wait without a timeout would keep the main thread from running signal handlers on some platforms.
+    while not stop.wait(3600):
+        pass
+    deadline = time.monotonic() + STOP_SECONDS
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    log.info("worker stopped")
+
+
+def _repeat(name: str, seconds: float, step: Step, connection: Connect, stop: threading.Event) -> None:
+    """Runs one step again and again; after a failure, with a new connection. Says what failed once, and when it is
+    over."""
+    failed = ""
+    while not stop.is_set():
+        try:
+            with connection() as client:
+                while not stop.is_set():
+                    began = time.monotonic()
+                    failed = _once(name, step, client, failed)
+                    stop.wait(max(0.0, seconds - (time.monotonic() - began)))
+                    if failed:
+                        break
+        except Exception as error:
+            # Whatever it is (ClickHouse is down, the address is wrong): it is said once and tried again.
+            failed = _say_failure(name, error, failed)
+            stop.wait(min(seconds, 5.0))
+
+
+def _once(name: str, step: Step, client: Client, failed: str) -> str:
+    """Runs the step and records what it found. Returns what failed, else ''."""
+    try:
+        result = step(client)
+    except Exception as error:
+        failure = _say_failure(name, error, failed)
+        record(client, name, StepResult(False, -1, {"error": str(error)}))
+        return failure
+    if failed:
+        log.info("%s: works again", name)
+    if result.say:
+        log.info("%s: %s", name, result.say)
+    if result.record:
+        record(client, name, result)
+    return ""
+
+
+def _say_failure(name: str, error: Exception, before: str) -> str:
+    text = " ".join(f"{type(error).__name__}: {error}".split())[:500]
+    # Messages differ in ids and times; the kind of error decides whether it is a new one.
+    kind = type(error).__name__
+    if kind != before:
+        log.info("%s: failed and will be tried again: %s", name, text)
+    return kind

@@ -1,0 +1,71 @@
+"""Runs the worker's SQL files: rendering, bounded settings, rows as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from clickhouse_connect.driver.client import Client
+
+from infra.paths import SQL
+from infra.templates import render
+from infra.worker.keys import Key, bounds, sql_tenants, sql_tuples
+
+ROLLUPS = {
+    "spans_minute": "spans_minute_data",
+    "cost_minute": "cost_minute_data",
+    "tools_minute": "tools_minute_data",
+    "runs": "runs_data",
+}
+"""sql/rollups/<name>.sql and the table that it fills."""
+
+BOUNDED = {
+    "max_memory_usage": 4_000_000_000,
+    "max_bytes_before_external_group_by": 1_000_000_000,
+    "max_bytes_before_external_sort": 1_000_000_000,
+    # Versions of one span share their day, so parts of different days need not be merged with each other.
+    "do_not_merge_across_partitions_select_final": 1,
+    # Our conditions on raw are on columns of the sort key: the same for every version of a row.
+    "optimize_move_to_prewhere_if_final": 1,
+    # An equal block is no repetition here: every generation is new.
+    "insert_deduplicate": 0,
+}
+"""Settings of every statement that reads raw."""
+
+
+def text(name: str, **values: Any) -> str:
+    """sql/<name>.sql, rendered, without comments at the end that a format clause could fall into."""
+    return render(SQL / f"{name}.sql", values).strip()
+
+
+def rows(client: Client, name: str, **values: Any) -> list[tuple[Any, ...]]:
+    """The rows of sql/<name>.sql."""
+    return [tuple(row) for row in client.query(text(name, **values), settings=BOUNDED).result_rows]
+
+
+def run(client: Client, name: str, **values: Any) -> None:
+    """Runs sql/<name>.sql, which returns nothing."""
+    client.command(text(name, **values), settings=BOUNDED)
+
+
+def server_ms(client: Client) -> int:
+    """The server's clock, Unix milliseconds."""
+    return int(rows(client, "worker/now")[0][0])
+
+
+def raw_where(keys: Sequence[Key]) -> str:
+    """The condition that picks the keys' rows from spans_raw."""
+    first, end = bounds(keys)
+    tenants, tuples = sql_tenants(keys), sql_tuples(keys)
+    return text("worker/raw_where", tenants=tenants, first=first, end=end, keys=tuples)
+
+
+def recomputed(rollup: str, where: str, generation: int) -> str:
+    """The rollup's SELECT over deduplicated raw: the very text that its materialized view was made from."""
+    source = "telemetry.spans_raw FINAL"
+    return text(f"rollups/{rollup}", database="telemetry", source=source, where=where, generation=generation)
+
+
+def keys_of(table: Iterable[tuple[Any, ...]]) -> list[Key]:
+    """Keys from rows that begin with the tenant and the minute."""
+    return [Key(str(row[0]), int(row[1])) for row in table]

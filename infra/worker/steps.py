@@ -1,0 +1,98 @@
+"""What the worker does, one class or function a step; infra.worker.loop decides when."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from clickhouse_connect.driver.client import Client
+
+from infra.postdeploy.canary import TENANT, probe
+from infra.worker.audit import audit
+from infra.worker.config import WorkerConfig
+from infra.worker.positions import read_positions
+from infra.worker.redelivered import REMEMBERED_MS, find
+from infra.worker.repair import RepairResult, repair
+from infra.worker.results import StepResult, watermark
+from infra.worker.statements import server_ms
+from infra.worker.tidy import tidy
+
+RECORD_SECONDS = 60.0
+"""An uneventful step leaves at most one row in this time."""
+CANARY_TIMEOUT = 30.0
+AUDIT_LOOK_BACK = 2
+"""An audit looks at what arrived within this many of its intervals: nothing is looked at less than twice."""
+TIDY_SECONDS = 600.0
+
+Step = Callable[[Client], StepResult]
+
+
+class Recompute:
+    """Looks for re-deliveries since the last pass and repairs what they touched."""
+
+    def __init__(self) -> None:
+        self.until_ms = 0
+        self.recorded = 0.0
+
+    def __call__(self, client: Client) -> StepResult:
+        now_ms = server_ms(client)
+        since = self.until_ms or watermark(client) or now_ms
+        total = RepairResult()
+        for keys, until in find(client, max(since, now_ms - REMEMBERED_MS), now_ms):
+            total.add(repair(client, keys))
+            self.until_ms = until
+        self.until_ms = now_ms
+        quiet = not total.repaired and time.monotonic() - self.recorded < RECORD_SECONDS
+        self.recorded = self.recorded if quiet else time.monotonic()
+        said = f"repaired {len(total.repaired)} minutes after a re-delivery" if total.repaired else ""
+        detail = {
+            "until_ms": now_ms,
+            "expired": len(total.expired),
+            "thinner": [tuple(key) for key in total.thinner[:20]],
+        }
+        return StepResult(True, len(total.repaired), detail, not quiet, said)
+
+
+@dataclass
+class Audit:
+    """Compares what arrived lately, end to end, and repairs what can be repaired."""
+
+    config: WorkerConfig
+
+    def __call__(self, client: Client) -> StepResult:
+        look_back = AUDIT_LOOK_BACK * self.config.settings.workerAuditSeconds * 1000
+        since = server_ms(client) - look_back
+        report = audit(client, read_positions(self.config.kafka), since_ms=since, repair=True)
+        wrong = [row for row in report.rows if row.difference]
+        said = "; ".join(f"{row.name}: expected {row.expected}, found {row.found}" for row in wrong)
+        return StepResult(report.ok, len(wrong), {"rows": report.as_dicts()}, True, said)
+
+
+@dataclass
+class Canary:
+    """One trace by OTLP, and the seconds until ClickHouse returns it."""
+
+    config: WorkerConfig
+
+    def __call__(self, client: Client) -> StepResult:
+        with self.config.otlp_access.open(TENANT) as headers:
+            delay = probe(self.config.otlp, headers, client, CANARY_TIMEOUT)
+        return StepResult(True, round(delay, 3))
+
+
+def tidy_step(client: Client) -> StepResult:
+    """Deletes superseded generations."""
+    deleted = tidy(client)
+    return StepResult(True, deleted, record=bool(deleted))
+
+
+def steps(config: WorkerConfig) -> dict[str, tuple[float, Step]]:
+    """Every step by name: seconds between two runs, and what to run."""
+    settings = config.settings
+    return {
+        "recompute": (settings.workerRecomputeSeconds, Recompute()),
+        "audit": (settings.workerAuditSeconds, Audit(config)),
+        "canary": (settings.workerCanarySeconds, Canary(config)),
+        "tidy": (TIDY_SECONDS, tidy_step),
+    }
