@@ -140,9 +140,7 @@ RECIPES = (
         name="collector",
         title=f"the OpenTelemetry Collector {version_of('collector')}",
         version=version_of("collector"),
-        inputs=_inputs(
-            "ocb/go.mod", "ocb/go.sum", "collector/builder.yaml", "collector/go.mod", "collector/go.sum"
-        ),
+        inputs=_inputs("ocb/go.mod", "ocb/go.sum", "collector/builder.yaml", "collector/go.mod", "collector/go.sum"),
         programs=("go",),
         cache_gib=0.5,
         home_gib=2.0,

@@ -105,15 +105,11 @@ def require(names: Iterable[str]) -> dict[str, Program]:
                 programs[name] = Program(name, path, version)
                 break
         else:
-            seen = (
-                ", ".join(f"{path} is {version or 'not runnable'}" for path, version in found) or "not found"
-            )
+            seen = ", ".join(f"{path} is {version or 'not runnable'}" for path, version in found) or "not found"
             hint = HINTS[name].format(wanted=minimum(name))
             problems.append(f"{name} {minimum(name)} or newer is needed; {seen}: {hint}")
     if problems:
-        raise UserError(
-            "These tools are missing or too old:\n" + "\n".join(f"  - {line}" for line in problems)
-        )
+        raise UserError("These tools are missing or too old:\n" + "\n".join(f"  - {line}" for line in problems))
     return programs
 
 

@@ -30,9 +30,7 @@ class Progress:
         if self.console.is_terminal:
             from rich.live import Live
 
-            self._live = Live(
-                console=self.console, get_renderable=self._table, refresh_per_second=4, transient=True
-            )
+            self._live = Live(console=self.console, get_renderable=self._table, refresh_per_second=4, transient=True)
             self._live.start()
         return self
 
