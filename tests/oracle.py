@@ -19,7 +19,6 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from tests.oracle_data import Prices, aliases, number, plain
 
 INFERENCE = {"chat", "text_completion", "generate_content", "embeddings"}
-CALLS_BEFORE_LOOP = 3
 ERROR = 2
 TOKENS = ("tokens_prompt", "tokens_completion", "tokens_cached", "tokens_reasoning")
 
@@ -44,7 +43,7 @@ class SpanRow:
     lifted: dict[str, str]
     """Text columns that are lifted out of the attributes, by column; '' when missing."""
     tokens: dict[str, int | None]
-    exception_message: str
+    tool_arguments: str
     cost_usd: Decimal | None = None
     cost_source: str = "none"
     invalid_fields: list[str] = field(default_factory=list)
@@ -178,12 +177,12 @@ class Oracle:
     def _run(tenant: str, trace_id: bytes, rows: list[SpanRow]) -> RunRow:
         roots = [row for row in rows if not row.parent_span_id]
         inference = Calls()
-        by_tool: dict[tuple[str, str], int] = defaultdict(int)
+        same_call: dict[tuple[str, str, str], int] = defaultdict(int)
         for row in rows:
             if row.is_inference:
                 inference.add(row)
             elif row.is_tool:
-                by_tool[row.lifted["agent_name"], row.lifted["tool_name"]] += 1
+                same_call[row.lifted["agent_name"], row.lifted["tool_name"], row.tool_arguments] += 1
         outcome = "open" if not roots else "error" if any(row.is_error for row in roots) else "ok"
         return RunRow(
             tenant_id=tenant,
@@ -197,8 +196,8 @@ class Oracle:
             end_ns=max(row.end_ns for row in rows),
             spans=len(rows),
             model_calls=inference.count,
-            tool_calls=sum(by_tool.values()),
-            loops=sum(max(0, calls - CALLS_BEFORE_LOOP) for calls in by_tool.values()),
+            tool_calls=sum(same_call.values()),
+            loops=sum(calls - 1 for calls in same_call.values()),
             errors=sum(row.is_error for row in rows),
             unpriced_calls=inference.unpriced,
             cost_usd=inference.cost_usd,
@@ -215,14 +214,19 @@ class Oracle:
 
     def _row(self, resource: dict[str, Any], span: Span) -> SpanRow:
         attributes = {item.key: plain(item.value) for item in span.attributes}
-        exceptions = [
-            {item.key: plain(item.value) for item in event.attributes}
-            for event in span.events
-            if event.name == "exception"
-        ]
-        exception = exceptions[0] if exceptions else {}
+        exception = next(
+            (
+                {item.key: plain(item.value) for item in event.attributes}
+                for event in span.events
+                if event.name == "exception"
+            ),
+            {},
+        )
         lifted = {column: self._text(attributes, names) for column, names in self._aliases.text.items()}
+        for column, words in self._aliases.words.items():
+            lifted[column] = words.get(lifted[column], lifted[column])
         lifted["error_type"] = lifted["error_type"] or str(exception.get("exception.type", ""))
+        lifted["exception_message"] = lifted["exception_message"] or str(exception.get("exception.message", ""))
         invalid: list[str] = []
         row = SpanRow(
             tenant_id=str(resource.get("tenant.id") or "default"),
@@ -243,7 +247,7 @@ class Oracle:
                 column: number(attributes, self._aliases.numbers[column], column, invalid, whole=True)
                 for column in TOKENS
             },
-            exception_message=str(exception.get("exception.message", "")),
+            tool_arguments=self._text(attributes, self._aliases.tool_arguments),
             invalid_fields=invalid,
         )
         self._book_cost(row, number(attributes, self._aliases.numbers["cost_usd"], "cost_usd", invalid))
@@ -259,11 +263,11 @@ class Oracle:
 
     @staticmethod
     def _text(attributes: dict[str, Any], names: Iterable[str]) -> str:
-        """The first of `names` that says something; of a list its first element."""
+        """The first of `names` that is there; a list's items are joined."""
         for name in names:
             value = attributes.get(name)
             if isinstance(value, list):
-                value = value[0] if value else None
-            if value not in (None, ""):
+                return ",".join(str(item) for item in value)
+            if value is not None:
                 return str(value)
         return ""

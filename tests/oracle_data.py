@@ -17,8 +17,9 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from infra.paths import CONFIGS
 
 MILLION = 1_000_000
-LARGEST_DECIMAL = Decimal(10) ** 6
+MOST_USD = Decimal(10) ** 6
 """Decimal(18, 12) holds less than this."""
+MOST_TOKENS = 10**12
 
 
 def plain(value: AnyValue) -> Any:
@@ -43,18 +44,21 @@ class Aliases:
     numbers: dict[str, list[str]]
     words: dict[str, dict[str, str]]
     """Column → older values and what they are called today."""
+    tool_arguments: list[str]
 
 
 @functools.cache
 def aliases() -> Aliases:
     """The alias table of configs/attributes.yaml."""
-    columns = yaml.safe_load((CONFIGS / "attributes.yaml").read_text())["columns"]
+    table = yaml.safe_load((CONFIGS / "attributes.yaml").read_text())
+    columns = table["columns"]
     names = {column: [item["name"] for item in entry["names"]] for column, entry in columns.items()}
     kinds = {column: entry["kind"] for column, entry in columns.items()}
     return Aliases(
         text={column: names[column] for column in names if kinds[column] in ("text", "list")},
         numbers={column: names[column] for column in names if kinds[column] in ("tokens", "usd")},
         words={column: entry["values"] for column, entry in columns.items() if "values" in entry},
+        tool_arguments=[item["name"] for item in table["tool_call_arguments"]],
     )
 
 
@@ -62,11 +66,13 @@ def number(attributes: dict[str, Any], names: list[str], column: str, invalid: l
     """The first of `names` that is there, as int or Decimal; None, and noted in `invalid`, when it is no such number."""
     for name in names:
         value = attributes.get(name)
-        if value is None or value == "":
+        if value is None:
             continue
+        if value == "":
+            return None
         parsed = _decimal(value)
-        fits = parsed is not None and parsed >= 0 and (not whole or parsed == int(parsed))
-        if not fits or (not whole and parsed >= LARGEST_DECIMAL):
+        limit = MOST_TOKENS + 1 if whole else MOST_USD
+        if parsed is None or not 0 <= parsed < limit or (whole and parsed != int(parsed)):
             invalid.append(column)
             return None
         return int(parsed) if whole else parsed
@@ -88,16 +94,16 @@ class Price:
 
     provider: str
     model: str
-    valid_from: datetime | None
-    valid_to: datetime | None
+    valid_from: datetime
+    valid_to: datetime
+    """Inclusive."""
     input: Decimal
     cached: Decimal
     output: Decimal
     reasoning: Decimal
 
-    def holds_at(self, at: datetime) -> bool:
-        """Whether the price is in force at `at`."""
-        return (self.valid_from is None or self.valid_from <= at) and (self.valid_to is None or at < self.valid_to)
+
+DATED = re.compile(r"(-20\d\d-?\d\d-?\d\d|-latest|@[0-9a-z-]+)$")
 
 
 @dataclass(frozen=True)
@@ -110,7 +116,7 @@ class Prices:
         """What the tokens cost, exactly; None when nothing is known of the tokens or of the model's price."""
         if tokens["tokens_prompt"] is None and tokens["tokens_completion"] is None:
             return None
-        price = self._find(provider, model, at) or self._find("", model, at)
+        price = self._find(provider.lower(), model.lower(), at)
         if price is None:
             return None
         prompt, completion = tokens["tokens_prompt"] or 0, tokens["tokens_completion"] or 0
@@ -124,7 +130,10 @@ class Prices:
         ) / MILLION
 
     def _find(self, provider: str, model: str, at: datetime) -> Price | None:
-        for price in self.entries:
-            if (price.provider, price.model) == (provider, model) and price.holds_at(at):
-                return price
+        """The provider's price before anybody's, the full name's before that without its date."""
+        for name in (model, DATED.sub("", model)):
+            for owner in (provider, ""):
+                for price in self.entries:
+                    if (price.provider, price.model) == (owner, name) and price.valid_from <= at <= price.valid_to:
+                        return price
         return None

@@ -56,28 +56,32 @@ def record(seed: int, number: int, start: int) -> Run:
     return Run(recorder.spans, recorder.events)
 
 
-def _daytime(fraction: float, start: int, length: int) -> int:
+def _daytime(fraction: float, start: int, end: int) -> int:
     """The time at `fraction` of a window: fewer runs at night, for windows of more than half a day."""
-    at = start + int(fraction * length)
-    if length < DAY // 2:
+    at = start + int(fraction * (end - start))
+    if end - start < DAY // 2:
         return at
-    return at + int(0.1 * DAY * math.sin(2 * math.pi * (at % DAY) / DAY))
+    at += int(0.1 * DAY * math.sin(2 * math.pi * (at % DAY) / DAY))
+    # What the shift moves out of the window is folded back at its edge.
+    return 2 * end - at if at > end else 2 * start - at if at < start else at
 
 
 def generate(seed: int, spans: int, start: datetime, end: datetime) -> Iterator[Run]:
-    """Exactly `spans` spans, in runs that start between `start` and `end`.
+    """Exactly `spans` spans, in runs that lie between `start` and `end` (a run that is longer begins earlier).
 
     Runs come oldest first; the last ones lie anywhere in the window, because how many runs it takes is known
     only afterwards. Of the very last run the spans above the number are left out.
     """
-    first = int(start.timestamp()) * SECOND
-    length = int(end.timestamp()) * SECOND - first
+    first, last = int(start.timestamp() * 1e6) * 1000, int(end.timestamp() * 1e6) * 1000
     planned = max(1, int(0.97 * spans / SPANS_PER_RUN))
     arrivals = random.Random(f"{seed}/arrivals")
     left = spans
     for number in itertools.count():
         fraction = (number + arrivals.random()) / planned if number < planned else arrivals.random()
-        run = record(seed, number, _daytime(fraction, first, length))
+        at = _daytime(fraction, first, last)
+        run = record(seed, number, at)
+        if (beyond := max(span.end_time for span in run.spans) - last) > 0:
+            run = record(seed, number, at - beyond)
         if len(run.spans) >= left:
             yield Run(run.spans[:left], run.events)
             return
