@@ -15,7 +15,7 @@ help: ## this menu
 environment: ## .venv as requirements.lock says
 	@infra/local/toolchain/environment.sh
 tools: environment ## engine, collector and broker, built once into a cache
-	@$(BIN)/python -m infra.local.toolchain
+	@$(TELEMETRY) tools
 up: environment ## deploy the stack NAME (default local); PORT_BASE=14000 moves its ports
 	@$(TELEMETRY) up $(STACK)
 demo: environment ## up, then a minute of the demo's traffic and what it cost

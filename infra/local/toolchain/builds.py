@@ -71,6 +71,8 @@ def _pulumi(site: Site) -> None:
     program = site.out / "bin" / "pulumi"
     package = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
     site.run("go", "build", "-ldflags", f"-s -w -X {version}", "-o", program, package, cwd=source, env=env)
+    # Beside the engine, as in the official archive: from elsewhere on PATH it would work with a warning.
+    shutil.copy(HERE / "bin" / "pulumi-resource-pulumi-python", program.parent)
     site.run(program, "version", cwd=source, env=env | {"PULUMI_SKIP_UPDATE_CHECK": "true"})
 
 
@@ -129,7 +131,7 @@ RECIPES = (
         name="pulumi",
         title=f"the Pulumi engine {version_of('pulumi')}",
         version=version_of("pulumi"),
-        inputs=_inputs("pulumi/go.mod", "pulumi/go.sum"),
+        inputs=_inputs("pulumi/go.mod", "pulumi/go.sum", "bin/pulumi-resource-pulumi-python"),
         programs=("go",),
         cache_gib=0.5,
         home_gib=2.0,

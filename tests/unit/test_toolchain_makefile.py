@@ -1,0 +1,40 @@
+"""The Makefile: a menu by itself, and thin lines that pass the stack on."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from infra.paths import ROOT
+
+TARGETS = ["up", "demo", "down", "logs", "status", "migrate", "backfill", "audit", "test", "lint", "bench"]
+
+
+def make(*arguments: str) -> str:
+    """What `make` prints; with -n, the commands that it would run."""
+    done = subprocess.run(["make", "-C", str(ROOT), "--no-print-directory", *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_alone_it_prints_every_target_and_runs_nothing() -> None:
+    lines = make().splitlines()
+    assert [line.split()[1] for line in lines if line.split()[1] in TARGETS] == TARGETS
+    assert all(line.startswith("  make ") for line in lines)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_every_target_sets_up_the_environment_first(target: str) -> None:
+    assert make("-n", target).splitlines()[0] == "infra/local/toolchain/environment.sh"
+
+
+def test_the_stack_and_its_ports_are_passed_on() -> None:
+    assert ".venv/bin/telemetry up --name local\n" in make("-n", "up")
+    assert ".venv/bin/telemetry up --name two --port-base 14000\n" in make("-n", "up", "NAME=two", "PORT_BASE=14000")
+    assert ".venv/bin/telemetry down --name two\n" in make("-n", "down", "NAME=two")
+
+
+def test_ci_runs_what_the_readme_says() -> None:
+    assert "exec make test\n" in (ROOT / ".ci" / "run").read_text()
+    assert ".venv/bin/telemetry tools\n.venv/bin/pytest tests\n" in make("-n", "test")
