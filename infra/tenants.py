@@ -79,7 +79,8 @@ def add(path: Path, tenants: Sequence[str], days: int) -> tuple[Credential, str]
     now = int(time.time())
     kid = f"{tenants[0]}-{secrets.token_hex(4)}"
     claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": kid, "iat": now, "exp": now + days * 86400}
-    token = jwt.encode({**claims, "tenant": list(tenants)}, key, algorithm="EdDSA", headers={"kid": kid})
+    # One string: of a claim that is a JSON list the collector makes no attribute.
+    token = jwt.encode({**claims, "tenant": ";".join(tenants)}, key, algorithm="EdDSA", headers={"kid": kid})
     with _locked(path) as keys:
         keys = [old for old in keys if old.get("expires", now) >= now]
         keys.append({**_jwk(key, kid), "tenants": list(tenants), "created": now, "expires": claims["exp"]})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Annotated
 
@@ -28,8 +29,9 @@ def query(
     format_: Annotated[str, typer.Option("--format", "-f", help="Any ClickHouse output format.")] = "PrettyCompact",
 ) -> None:
     """Runs one statement in ClickHouse and prints what it returns."""
-    from infra.clickhouse import connect
+    from infra.clickhouse import as_user_error, connect
 
-    text = sys.stdin.read() if sql == "-" else sql
-    with connect(clickhouse_address(name), Direct()) as client:
-        sys.stdout.buffer.write(client.raw_query(text, fmt=format_))
+    text = (sys.stdin.read() if sql == "-" else sql).strip().rstrip(";")
+    chosen = None if re.search(r"\bFORMAT\s+\w+$", text, re.IGNORECASE) else format_
+    with connect(clickhouse_address(name), Direct()) as client, as_user_error("query"):
+        sys.stdout.buffer.write(client.raw_query(text, fmt=chosen))

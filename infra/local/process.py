@@ -198,7 +198,14 @@ class ProcessProvider(ResourceProvider):
     def update(self, id_: str, olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
         if olds.get("run") != news["run"]:
             stop(id_, olds)
-        start(id_, news)
+        try:
+            start(id_, news)
+        except UserError as error:
+            if olds.get("running") is not True:
+                raise
+            # What ran before goes on running: a setting that does not work takes nothing away.
+            start(id_, olds)
+            raise UserError(f"{error}\n{id_} runs on with its previous configuration") from None
         for path in set(olds.get("files", {})) - set(news["files"]):
             Path(path).unlink(missing_ok=True)
         return UpdateResult(dict(news))
