@@ -1,5 +1,6 @@
 """The oracle itself, on a trace small enough to add up by hand."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -22,7 +23,7 @@ PRICES = Prices(
 )
 
 
-def span(number: int, parent: int, attributes: dict[str, object], seconds: float = 1.0) -> RecordedSpan:
+def span(number: int, parent: int, attributes: Mapping[str, object], seconds: float = 1.0) -> RecordedSpan:
     return RecordedSpan(
         Resource("acme", "svc", ""),
         b"\1" * 16,
@@ -30,7 +31,7 @@ def span(number: int, parent: int, attributes: dict[str, object], seconds: float
         parent.to_bytes(8, "big") if parent else b"",
         f"span {number}",
         SpanKind.INTERNAL,
-        attributes,
+        dict(attributes),
         NOW,
         NOW + int(seconds * 10**9),
     )
