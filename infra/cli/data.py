@@ -1,21 +1,24 @@
-"""The commands that ask and mend the data: query, demo, migrate, backfill, audit."""
+"""The commands that ask and mend the data: query, backfill, audit."""
 
 from __future__ import annotations
 
+import datetime
 import re
 import sys
 from typing import Annotated
 
 import typer
 
-from infra.cli.console import Name
+from infra.cli.console import Name, console
 from infra.config import file_settings
-from infra.endpoints import ClickHouseAddress, Direct
+from infra.endpoints import ClickHouseAddress, Direct, KafkaAddress, OtlpAddress
+from infra.errors import UserError
 
 
 def register(app: typer.Typer) -> None:
     """Adds this file's commands."""
-    app.command()(query)
+    for command in (query, backfill, audit):
+        app.command()(command)
 
 
 def clickhouse_address(name: str) -> ClickHouseAddress:
@@ -35,3 +38,84 @@ def query(
     chosen = None if re.search(r"\bFORMAT\s+\w+$", text, re.IGNORECASE) else format_
     with connect(clickhouse_address(name), Direct()) as client, as_user_error("query"):
         sys.stdout.buffer.write(client.raw_query(text, fmt=chosen))
+
+
+def otlp_address(name: str) -> OtlpAddress:
+    """The stack's collector, by its settings."""
+    found = file_settings(name)
+    return OtlpAddress(f"http://127.0.0.1:{found.otlpHttpPort}", f"127.0.0.1:{found.otlpGrpcPort}")
+
+
+def _when(text: str, option: str) -> datetime.datetime:
+    try:
+        when = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        raise UserError(
+            f"{option} {text!r}: write a time in UTC such as 2026-11-23T10:00 or a day, 2026-11-23"
+        ) from None
+    return when if when.tzinfo else when.replace(tzinfo=datetime.UTC)
+
+
+def backfill(
+    from_: Annotated[str, typer.Option("--from", help="First minute, in UTC: 2026-11-23 or 2026-11-23T10:00.")],
+    to: Annotated[str, typer.Option("--to", help="End, in UTC; empty: now.")] = "",
+    tenant: Annotated[str, typer.Option(help="Only this tenant.")] = "",
+    restart: Annotated[bool, typer.Option(help="From the beginning, not where a stopped run ended.")] = False,
+    name: Name = "local",
+) -> None:
+    """Rebuilds rollups, runs and the trace index of a window from deduplicated raw. Stop it and run it again."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from infra.clickhouse import connect
+    from infra.worker.backfill import Backfill
+    from infra.worker.backfill import backfill as rebuild
+
+    start = _when(from_, "--from")
+    end = _when(to, "--to") if to else None
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with connect(clickhouse_address(name), Direct()) as client, Progress(*columns, console=console) as bars:
+        task = bars.add_task("hours", total=None)
+
+        def show(state: Backfill) -> None:
+            text = f"hours ({state.minutes:,} tenant minutes, {state.spans:,} spans)"
+            bars.update(task, total=state.hours_total or None, completed=state.hours_done, description=text)
+
+        done = rebuild(client, start, end, tenant or None, show, restart=restart)
+    console.print(
+        f"{'continued and ' if done.continued else ''}rebuilt {done.minutes:,} tenant minutes from {done.spans:,} spans"
+        + (
+            f"; {done.refused:,} left as they are: their raw rows are, or may be, deleted already"
+            if done.refused
+            else ""
+        )
+        + (f"; {len(done.live):,} left to the views: rows kept arriving" if done.live else ""),
+        highlight=False,
+    )
+
+
+def audit(
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Recompute the minutes that differ and compare again.")
+    ] = False,
+    name: Name = "local",
+) -> None:
+    """Compares offsets, rows and rollups; exits with 1 on a difference."""
+    from rich.table import Table
+
+    from infra.clickhouse import connect
+    from infra.worker.audit import audit as compare
+    from infra.worker.positions import read_positions
+
+    kafka = KafkaAddress(f"127.0.0.1:{file_settings(name).kafkaPort}")
+    with connect(clickhouse_address(name), Direct()) as client:
+        report = compare(client, read_positions(kafka), repair=repair)
+    table = Table("check", "expected", "found", "difference", "detail")
+    for row in report.rows:
+        style = "red" if row.difference else None
+        table.add_row(row.name, f"{row.expected:,}", f"{row.found:,}", f"{row.difference:,}", row.detail, style=style)
+    console.print(table)
+    if repair:
+        console.print(f"{report.repaired} minutes recomputed, {report.refused} could not be", highlight=False)
+    if not report.ok:
+        hint = "" if repair else "; `telemetry audit --repair` recomputes what differs"
+        raise UserError(f"something differs (above){hint}")

@@ -22,8 +22,9 @@ class PendingMigrations:
         before = event.resource_pre_event
         if before is None or before.metadata.op != automation.OpType.CREATE:
             return
-        if before.metadata.type.endswith(f":{MIGRATION}") and before.metadata.new:
-            self.pending.append(dict(before.metadata.new.inputs))
+        new = before.metadata.new
+        if before.metadata.type.endswith(f":{MIGRATION}") and new and new.inputs:
+            self.pending.append({**new.inputs})
 
     def show(self, console: Console) -> None:
         """Prints each pending migration with its kind and its SQL."""

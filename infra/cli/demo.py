@@ -1,0 +1,69 @@
+"""`telemetry demo`: the stack up, the demo's agents, and what their traffic says."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from infra.cli.console import Name, console
+from infra.cli.data import clickhouse_address, otlp_address
+from infra.errors import UserError
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this file's command."""
+    app.command()(demo)
+
+
+def demo(
+    name: Name = "local",
+    port_base: Annotated[int | None, typer.Option(help="As for `telemetry up`.")] = None,
+    rate: Annotated[float, typer.Option(min=0, help="Spans a second of live traffic.")] = 100.0,
+    duration: Annotated[float, typer.Option(min=0, help="Seconds of live traffic.")] = 60.0,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same agents and the same story.")] = 7,
+    history: Annotated[float, typer.Option(min=0, help="Days of sparse history sent first; 0: none.")] = 3.0,
+    history_spans: Annotated[int, typer.Option(min=0, help="Spans of that history.")] = 300_000,
+    protocol: Annotated[str, typer.Option(help="http or grpc.")] = "http",
+    token: Annotated[Path | None, typer.Option(help="File with a token (collector.auth jwt).")] = None,
+    up: Annotated[bool, typer.Option(help="Bring the stack up first.")] = True,
+) -> None:
+    """Brings the stack up, sends the demo's traffic and shows cost, slow tools and failures from ClickHouse."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from examples.agents import report
+    from examples.agents.demo import Progress as DemoProgress
+    from examples.agents.demo import run
+    from infra.cli import stack
+    from infra.clickhouse import connect
+    from infra.endpoints import Direct
+
+    if protocol not in ("http", "grpc"):
+        raise UserError(f"--protocol {protocol}: use http or grpc")
+    if up:
+        stack.up(name, port_base, diff=False)
+    headers = {"Authorization": f"Bearer {token.read_text().strip()}"} if token else None
+    columns = (TextColumn("{task.description:8}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    began = datetime.now(UTC)
+    with Progress(*columns, console=console) as bars:
+        tasks: dict[str, object] = {}
+
+        def show(progress: DemoProgress) -> None:
+            if progress.phase not in tasks:
+                tasks[progress.phase] = bars.add_task(progress.phase, total=progress.expected)
+            bars.update(tasks[progress.phase], completed=progress.acknowledged)  # type: ignore[arg-type]
+
+        result = run(
+            otlp_address(name), rate, duration, seed, history, history_spans, show, headers=headers, protocol=protocol
+        )
+    console.print(
+        f"{result.acknowledged:,} of {result.sent:,} spans acknowledged in {result.seconds:.0f} s "
+        f"(history: {result.history_seconds:.0f} s)"
+        + (f"; {result.refused:,} refused: {result.problem}" if result.refused else ""),
+        highlight=False,
+    )
+    with connect(clickhouse_address(name), Direct()) as client:
+        report.wait_until_stored(client, result, began)
+        report.print_report(client, report.Window(result.start, result.end), console)

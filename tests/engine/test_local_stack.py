@@ -1,0 +1,189 @@
+"""The local stack under the real engine: preview, up, unchanged up, change, drift, interruption, down."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from infra.automation import state_file
+from infra.local.supervisor import Control, daemon_pid, wait_for
+from infra.paths import ROOT
+from tests.stack import Stack, local_stack
+
+pytestmark = pytest.mark.timeout(600)
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    """One stack that the tests of this file take through its life, in order."""
+    with local_stack(up=False) as made:
+        yield made
+
+
+def processes(stack: Stack) -> dict[str, str]:
+    return {name: info["statename"] for name, info in Control(stack.run).processes().items()}
+
+
+def pid_of(stack: Stack, part: str) -> int:
+    return Control(stack.run).processes()[part]["pid"]
+
+
+def unchanged(output: str) -> bool:
+    counts = output.split("Resources:")[-1]
+    return " unchanged" in counts and not any(word in counts for word in ("created", "updated", "deleted", "replaced"))
+
+
+def test_preview_of_a_new_stack_names_the_parts_and_the_migrations_and_leaves_nothing(stack: Stack) -> None:
+    shown = stack.telemetry("preview").stdout
+    for name in ("kafka-broker", "clickhouse-process", "collector-process", "otel-spans", "canary", "0001_"):
+        assert name in shown
+    assert "pending migration" in shown and "(metadata)" in shown and "CREATE TABLE IF NOT EXISTS" in shown
+    assert not stack.folder.exists()
+
+
+def test_up_starts_every_part_and_reports_the_measured_delay(stack: Stack) -> None:
+    shown = stack.telemetry("up").stdout
+    assert "created" in shown
+    assert processes(stack) == dict.fromkeys(("kafka", "clickhouse", "collector", "worker"), "RUNNING")
+    assert "canaryDelaySeconds" in shown and "otlpHttp" in shown
+
+
+def test_a_second_up_changes_nothing_and_keeps_the_recorded_delay(stack: Stack) -> None:
+    before = [pid_of(stack, part) for part in ("kafka", "clickhouse", "collector", "worker")]
+    shown = stack.telemetry("up").stdout
+    assert unchanged(shown), shown
+    assert [pid_of(stack, part) for part in ("kafka", "clickhouse", "collector", "worker")] == before
+
+
+def test_the_tree_stays_clean(stack: Stack) -> None:
+    shown = subprocess.run(
+        [
+            "git",
+            "status",
+            "--porcelain",
+            "--untracked-files=all",
+            "--",
+            ".telemetry",
+            "Pulumi.local.yaml",
+            "Pulumi.yaml",
+        ]
+        + [f"Pulumi.{stack.name}.yaml"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert shown.stdout == ""
+
+
+def test_a_changed_setting_is_an_update_of_what_it_touches(stack: Stack) -> None:
+    collector = pid_of(stack, "collector")
+    stack.configure(kafkaRetentionHours=24)
+    shown = stack.telemetry("preview", "--diff").stdout
+    assert "259200000" in shown and "86400000" in shown, "the topic's retention, before and after"
+    shown = stack.telemetry("up").stdout
+    assert "2 updated" in shown, shown
+    assert pid_of(stack, "collector") == collector
+
+
+def test_a_killed_part_is_restarted_by_supervisor(stack: Stack) -> None:
+    before = pid_of(stack, "worker")
+    os.kill(before, signal.SIGKILL)
+    assert wait_for(lambda: processes(stack)["worker"] == "RUNNING" and pid_of(stack, "worker") != before, 30)
+    assert unchanged(stack.telemetry("up").stdout)
+
+
+def test_a_killed_supervisor_is_drift_and_the_next_up_heals_it_without_losing_data(stack: Stack) -> None:
+    rows = stack.telemetry("query", "SELECT count() FROM telemetry.spans", "-f", "TSV").stdout
+    pid = daemon_pid(stack.run)
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    psutil.wait_procs([psutil.Process(pid)] if psutil.pid_exists(pid) else [], timeout=10)
+    shown = stack.telemetry("preview", "--refresh").stdout
+    assert "to update" in shown, shown
+    stack.telemetry("up")
+    assert set(processes(stack).values()) == {"RUNNING"}
+    after = stack.telemetry("query", "SELECT count() FROM telemetry.spans", "-f", "TSV").stdout
+    assert int(after) >= int(rows) > 0
+
+
+def test_a_stopped_supervisor_is_drift_as_well(stack: Stack) -> None:
+    Control(stack.run).shutdown()
+    assert "to update" in stack.telemetry("preview", "--refresh").stdout
+    stack.telemetry("up")
+    assert set(processes(stack).values()) == {"RUNNING"}
+
+
+def test_an_edited_past_migration_is_refused_with_both_checksums(stack: Stack, tmp_path) -> None:
+    migration = sorted((ROOT / "sql" / "migrations").glob("0001_*.sql"))[0]
+    original = migration.read_text()
+    try:
+        migration.write_text(original + "\n-- edited\n")
+        done = stack.telemetry("preview", check=False)
+    finally:
+        migration.write_text(original)
+    assert done.returncode == 1
+    said = done.stdout + done.stderr
+    assert migration.stem in said and len({word for word in said.split() if len(word.strip(",.:;()")) == 64}) >= 2, said
+    assert unchanged(stack.telemetry("up").stdout)
+
+
+def test_down_leaves_no_process_and_no_folder(stack: Stack) -> None:
+    pids = [info["pid"] for info in Control(stack.run).processes().values()]
+    stack.telemetry("down")
+    assert not stack.folder.exists()
+    assert not any(psutil.pid_exists(pid) for pid in pids)
+    assert not (ROOT / f"Pulumi.{stack.name}.yaml").exists()
+
+
+def test_an_up_killed_half_way_is_continued_by_the_next() -> None:
+    with local_stack(up=False) as stack:
+        running = subprocess.Popen(
+            stack.command("up"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+        # The broker is being started: some resources are in the state, some are not.
+        assert wait_for(lambda: "kafka" in processes(stack), 120)
+        os.killpg(running.pid, signal.SIGKILL)
+        running.wait()
+        assert state_file(stack.name).exists()
+        stack.telemetry("up")
+        assert set(processes(stack).values()) == {"RUNNING"}
+        assert unchanged(stack.telemetry("up").stdout)
+
+
+def test_a_taken_port_is_named_with_its_setting_and_the_way_out() -> None:
+    with local_stack(up=False) as stack:
+        import socket
+
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", stack.settings.otlpHttpPort))
+            taken.listen()
+            began = time.monotonic()
+            done = stack.telemetry("up", check=False)
+        assert done.returncode == 1
+        assert f"port {stack.settings.otlpHttpPort} (setting otlpHttpPort) is taken" in done.stderr
+        assert "make up NAME=two PORT_BASE=14000" in done.stderr
+        assert time.monotonic() - began < 30
+        assert not stack.run.exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"kafkaPrt": 1}, "kafkaPrt: unknown setting"),
+        ({"kafkaPartitions": "many"}, "kafkaPartitions"),
+        ({"kafkaEncoding": "avro"}, "kafkaEncoding"),
+        ({"retentionSlowDays": 400}, "retentionSlowDays is above retentionRawDays"),
+    ],
+)
+def test_a_wrong_setting_is_refused_by_name_before_anything_is_touched(settings: dict, message: str) -> None:
+    with local_stack(settings, up=False) as stack:
+        done = stack.telemetry("up", check=False)
+        assert done.returncode == 1
+        assert message in done.stderr and f"Pulumi.{stack.name}.yaml" in done.stderr
+        assert not stack.folder.exists()
