@@ -6,9 +6,12 @@ import argparse
 import logging
 import os
 import shutil
+import signal
 import sys
 import time
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import uvicorn
@@ -31,6 +34,22 @@ def _users_file(config: Path) -> Path:
     return config.parent / named
 
 
+def _make_disks(config: Path) -> None:
+    """Makes the folders of the configured disks, as a server does; chdb takes a missing one for a full one."""
+    for path in ElementTree.parse(config).getroot().iterfind("storage_configuration/disks/*/path"):
+        Path(path.text or "").mkdir(parents=True, exist_ok=True)
+
+
+class _Server(uvicorn.Server):
+    """Ends with exit code 0 on SIGTERM; uvicorn's own handling raises the signal again at the end."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        for name in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(name, self.handle_exit)
+        yield
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m infra.local.clickhouse", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="the data folder; made when missing")
@@ -51,6 +70,7 @@ def main() -> int:
     time.tzset()
     try:
         users = read_users(_users_file(arguments.config))
+        _make_disks(arguments.config)
         engine = Engine(arguments.data, arguments.config)
         engine.ping()
     except (UserError, ServerError, OSError, ElementTree.ParseError) as error:
@@ -61,7 +81,7 @@ def main() -> int:
     spool.mkdir()
     front = Front(engine, users, spool, arguments.statements)
     logging.info("ClickHouse %s (chdb) has opened %s", engine.version, arguments.data)
-    server = uvicorn.Server(
+    server = _Server(
         uvicorn.Config(
             application(front),
             host=arguments.host,

@@ -27,6 +27,10 @@ _STATUS_BY_NAME = {name: status for status, names in _STATUS.items() for name in
 _CODE = re.compile(rb"Code: (\d+)\. ")
 _NAME = re.compile(rb"\(([A-Z][A-Z0-9_]+)\)")
 _REPEATED = re.compile(rb"^(?:Code: \d+\. DB::Exception: )+(?=Code: \d+\. DB::Exception: )")
+_TAG = re.compile(rb" ?/\* query_id: [\w.-]*(?: \*/)?")
+"""What engine.py adds to a statement."""
+_NAMED_TWICE = re.compile(rb"(\([A-Z][A-Z0-9_]+\))\.? \1$")
+"""At the end of an exception that is wrapped in itself."""
 _VERSION = re.compile(rb" ?\(version [^()]*(?:\([^()]*\))?\)\.?")
 
 
@@ -52,11 +56,10 @@ class ServerError(Exception):
         if not found:
             return cls(1002, "UNKNOWN_EXCEPTION", b"Code: 1002. DB::Exception: " + bytes(raw).strip())
         text = _REPEATED.sub(b"", bytes(raw[found.start() :]).strip())
-        text = _VERSION.sub(b"", text)
+        text = _VERSION.sub(b"", _TAG.sub(b"", text))
         names = _NAME.findall(text)
         name = names[-1].decode() if names else "UNKNOWN_EXCEPTION"
-        # An exception wrapped in itself names its kind twice.
-        text = text.replace(f"({name}). ({name})".encode(), f"({name})".encode())
+        text = _NAMED_TWICE.sub(rb"\1", text)
         found = _CODE.search(text)
         return cls(int(found.group(1)) if found else 1002, name, text)
 

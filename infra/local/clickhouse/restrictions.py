@@ -7,8 +7,10 @@ some table functions show keys past a row filter or open connections before they
 from infra.local.clickhouse.errors import ServerError
 from infra.local.clickhouse.statement import Statement
 
-OPEN_SYSTEM_TABLES = frozenset({"databases", "tables", "columns", "one", "numbers", "functions", "data_type_families"})
-"""What a query editor needs; the engine shows only granted tables in the first three."""
+OPEN_SYSTEM_TABLES = frozenset(
+    {"databases", "tables", "columns", "one", "numbers", "functions", "settings", "data_type_families"}
+)
+"""What clients and query editors need; the engine shows only granted tables in the first three."""
 OPEN_TABLE_FUNCTIONS = frozenset(
     [
         "numbers",
