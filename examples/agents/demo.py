@@ -60,7 +60,8 @@ def check_reachable(otlp: OtlpAddress, protocol: str = "http", headers: dict[str
     problem = attempt.problem or (attempt.answer.problem if attempt.answer else "")
     if problem:
         where = otlp.grpc_target if protocol == "grpc" else otlp.http_url
-        hint = "pass a token (telemetry tenants add)" if "401" in problem else "is the stack up? (telemetry status)"
+        unknown = "HTTP 401" in problem or "UNAUTHENTICATED" in problem
+        hint = "pass a token (telemetry tenants add)" if unknown else "is the stack up? (telemetry status)"
         raise UserError(f"OTLP endpoint {where} does not take spans: {problem}; {hint}")
 
 

@@ -85,18 +85,27 @@ class GrpcStub(grpc.GenericRpcHandler):
     """A TraceService that is unavailable at first."""
 
     def __init__(self, failures: int) -> None:
-        self.failures, self.bodies = failures, []
+        self.failures = failures
+        self.bodies: list[bytes] = []
+        self.span_ids: list[str] = []
         self._lock = threading.Lock()
 
     def service(self, handler_call_details: Any) -> Any:
-        return grpc.unary_unary_rpc_method_handler(self._export, request_deserializer=bytes, response_serializer=bytes)
+        method = handler_call_details.method
+        return grpc.unary_unary_rpc_method_handler(
+            lambda body, context: self._export(method, body, context),
+            request_deserializer=bytes,
+            response_serializer=bytes,
+        )
 
-    def _export(self, body: bytes, context: Any) -> bytes:
+    def _export(self, method: str, body: bytes, context: Any) -> bytes:
         with self._lock:
             self.failures -= 1
             if self.failures >= 0:
                 context.abort(grpc.StatusCode.UNAVAILABLE, "no broker")
             self.bodies.append(body)
+            if "TraceService" in method:
+                self.span_ids += count_spans([("/v1/traces", body)])
         return b""
 
 
@@ -113,6 +122,26 @@ def test_grpc_retries_what_is_unavailable():
     finally:
         door.close()
         server.stop(None).wait()
+
+
+def test_the_whole_demo_runs_over_grpc_too():
+    server = grpc.server(ThreadPoolExecutor(4))
+    stub = GrpcStub(failures=0)
+    server.add_generic_rpc_handlers((stub,))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        result = demo.run(
+            OtlpAddress("http://127.0.0.1:1", f"127.0.0.1:{port}"),
+            rate=100,
+            duration=1,
+            history_days=1,
+            history_spans=500,
+            protocol="grpc",
+        )
+    finally:
+        server.stop(None).wait()
+    assert result.sent == result.acknowledged == len(set(stub.span_ids)) > 500
 
 
 def count_spans(bodies: list[tuple[str, bytes]]) -> list[str]:
