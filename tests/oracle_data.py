@@ -7,7 +7,7 @@ import functools
 import math
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -103,6 +103,32 @@ class Price:
     reasoning: Decimal
 
 
+FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2106, 2, 7, tzinfo=UTC)
+
+
+def _price(entry: dict[str, Any]) -> Price:
+    def usd(kind: str, otherwise: str) -> Decimal:
+        value = entry.get(f"{kind}_usd_per_million")
+        return Decimal(entry[f"{otherwise}_usd_per_million"] if value is None else value)
+
+    def moment(key: str, otherwise: datetime) -> datetime:
+        value = entry.get(key)
+        # YAML makes a date or a datetime of what looks like one.
+        found = otherwise if value is None else datetime.fromisoformat(str(value))
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found
+
+    return Price(
+        entry.get("provider", "").lower(),
+        entry["model"].lower(),
+        moment("valid_from", FIRST),
+        moment("valid_to", LAST),
+        usd("input", "input"),
+        usd("cached", "input"),
+        usd("output", "output"),
+        usd("reasoning", "output"),
+    )
+
+
 DATED = re.compile(r"(-20\d\d-?\d\d-?\d\d|-latest|@[0-9a-z-]+)$")
 
 
@@ -111,6 +137,13 @@ class Prices:
     """All prices."""
 
     entries: tuple[Price, ...]
+
+    @classmethod
+    def load(cls) -> Prices:
+        """Those of configs/model_prices.yaml."""
+        return cls(
+            tuple(_price(entry) for entry in yaml.safe_load((CONFIGS / "model_prices.yaml").read_text())["prices"])
+        )
 
     def cost(self, provider: str, model: str, at: datetime, tokens: dict[str, int | None]) -> Decimal | None:
         """What the tokens cost, exactly; None when nothing is known of the tokens or of the model's price."""
