@@ -1,0 +1,56 @@
+"""A ClickHouse endpoint as a step's inputs, and a client from these inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from clickhouse_connect.driver.client import Client
+
+from infra.clickhouse import connect
+from infra.endpoints import ClickHouseAddress, ClickHouseEndpoint, access_from_dict, access_to_dict
+from infra.errors import UserError
+
+ADDRESS = ("clickhouse", "clickhouse_access")
+
+
+def clickhouse_inputs(endpoint: ClickHouseEndpoint) -> dict[str, Any]:
+    """The endpoint as inputs of a resource."""
+    return {"clickhouse": endpoint.address_inputs(), "clickhouse_access": access_to_dict(endpoint.access)}
+
+
+@contextmanager
+def client_of(props: Mapping[str, Any]) -> Iterator[Client]:
+    """A client on the endpoint in a resource's properties."""
+    address = props["clickhouse"]
+    plain = ClickHouseAddress(address["host"], int(address["port"]), address["user"], bool(address["secure"]))
+    with connect(plain, access_from_dict(props["clickhouse_access"])) as client:
+        yield client
+
+
+@contextmanager
+def reachable_client_of(props: Mapping[str, Any]) -> Iterator[Client | None]:
+    """The same for a refresh: None when ClickHouse does not answer, which is ClickHouse's drift and not the step's."""
+    address = props["clickhouse"]
+    plain = ClickHouseAddress(address["host"], int(address["port"]), address["user"], bool(address["secure"]))
+    opened = connect(plain, access_from_dict(props["clickhouse_access"]), wait_seconds=1)
+    try:
+        client = opened.__enter__()
+    except UserError:
+        yield None
+        return
+    try:
+        yield client
+    finally:
+        opened.__exit__(None, None, None)
+
+
+def plain_props(props: Mapping[str, Any]) -> dict[str, Any]:
+    """Properties without what the engine adds."""
+    return {key: value for key, value in props.items() if not key.startswith("__")}
+
+
+def changed(olds: Mapping[str, Any], news: Mapping[str, Any], *keys: str) -> bool:
+    """Whether one of `keys` or the endpoint differs."""
+    return any(olds.get(key) != news.get(key) for key in (*keys, *ADDRESS))

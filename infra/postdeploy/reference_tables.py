@@ -1,0 +1,114 @@
+"""Small tables that a configuration file fills (model prices, tenants) and the dictionaries that read them.
+
+The tables are ReplacingMergeTree(loaded_at) with a `removed` mark: a load is one insert of every row, the removed ones
+marked, so a reader sees the rows of before or of after and never none.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+import pulumi
+from clickhouse_connect.driver.client import Client
+from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, ResourceProvider, UpdateResult
+
+from infra.clickhouse import as_user_error
+from infra.endpoints import ClickHouseEndpoint
+from infra.paths import SQL
+from infra.postdeploy.clickhouse_inputs import (
+    changed,
+    clickhouse_inputs,
+    client_of,
+    plain_props,
+    reachable_client_of,
+)
+from infra.templates import render
+
+DATABASE = "telemetry"
+
+
+def load(client: Client, table: str, dictionary: str, rows: Mapping[str, str]) -> None:
+    """Makes `rows` (a name for each, and its JSON) the table's content, and has the dictionary read it."""
+    values = {"database": DATABASE, "table": table, "rows": list(rows.values())}
+    with as_user_error(f"{DATABASE}.{table} could not be loaded"):
+        client.command(render(SQL / "postdeploy" / f"load_{table}.sql", values))
+        client.command(f"SYSTEM RELOAD DICTIONARY {DATABASE}.{dictionary}")
+
+
+def live_rows(client: Client, table: str) -> list[str] | None:
+    """The table's rows as JSON, as `load` takes them; None without the table."""
+    if not client.command(f"EXISTS TABLE {DATABASE}.{table}"):
+        return None
+    query = render(SQL / "postdeploy" / f"live_{table}.sql", {"database": DATABASE})
+    return [row[0] for row in client.query(query).result_rows]
+
+
+def comparable(row: str) -> tuple[tuple[str, Any], ...]:
+    """A row's JSON as values that are equal when the rows are: a price is the same with more zeros."""
+    values = json.loads(row)
+    return tuple(
+        sorted((k, Decimal(v) if v and k.endswith("_per_million") else v) for k, v in values.items())
+    )
+
+
+class ReferenceTableProvider(ResourceProvider):
+    """Inputs: table, dictionary, rows (name to JSON: what a preview shows), the endpoint."""
+
+    serialize_as_secret_always = False
+
+    def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
+        return DiffResult(changes=changed(olds, news, "rows"))
+
+    def create(self, props: dict[str, Any]) -> CreateResult:
+        return CreateResult(props["table"], self._load(props))
+
+    def update(self, _id: str, _olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
+        return UpdateResult(self._load(news))
+
+    def _load(self, props: dict[str, Any]) -> dict[str, Any]:
+        with client_of(props) as client:
+            load(client, props["table"], props["dictionary"], props["rows"])
+        return plain_props(props)
+
+    def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
+        outs = plain_props(props)
+        with reachable_client_of(props) as client:
+            if client is None:
+                return ReadResult(id_, outs)
+            live = live_rows(client, props["table"])
+        if live is None:
+            return ReadResult("", {})
+        names = {comparable(row): name for name, row in props["rows"].items()}
+        if {comparable(row) for row in live} == set(names):
+            return ReadResult(id_, outs)
+        known = {
+            names.get(comparable(row), f"only in ClickHouse {number}"): row for number, row in enumerate(live)
+        }
+        rows = {name: props["rows"].get(name, row) for name, row in known.items()}
+        return ReadResult(id_, {**outs, "rows": rows}, {**outs, "rows": rows})
+
+
+class ReferenceTable(Resource, module="postdeploy", name="ReferenceTable"):
+    """One table's rows."""
+
+    def __init__(
+        self,
+        name: str,
+        clickhouse: ClickHouseEndpoint,
+        table: str,
+        dictionary: str,
+        rows: Mapping[str, str],
+        after: Sequence[pulumi.Resource] = (),
+        opts: pulumi.ResourceOptions | None = None,
+    ):
+        props = {
+            "table": table,
+            "dictionary": dictionary,
+            "rows": dict(rows),
+            **clickhouse_inputs(clickhouse),
+        }
+        merged = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=list(after)))
+        super().__init__(ReferenceTableProvider(), name, props, merged)
