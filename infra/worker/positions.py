@@ -6,7 +6,8 @@ import logging
 from dataclasses import dataclass
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._listoffsets import EarliestSpec, LatestSpec, OffsetSpec
 
 from infra.endpoints import KafkaAddress
 from infra.errors import UserError
@@ -66,7 +67,7 @@ def _topic(admin: AdminClient, topic: str, timeout: float) -> list[Position]:
         futures = admin.list_offsets({item: spec for item in partitions}, request_timeout=timeout)
         return {item.partition: future.result().offset for item, future in futures.items()}
 
-    begin, end = offsets(OffsetSpec.earliest()), offsets(OffsetSpec.latest())
+    begin, end = offsets(EarliestSpec()), offsets(LatestSpec())
     return [
         Position(
             topic,

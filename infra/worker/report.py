@@ -30,6 +30,8 @@ class AuditReport:
     """Minutes that were recomputed because they differed."""
     refused: int = 0
     """Minutes that differed and can't be recomputed."""
+    unsettled: int = 0
+    """Minutes left out because rows kept arriving for them while they were compared."""
 
     @property
     def ok(self) -> bool:

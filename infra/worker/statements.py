@@ -20,9 +20,9 @@ ROLLUPS = {
 """sql/rollups/<name>.sql and the table that it fills."""
 
 BOUNDED = {
-    "max_memory_usage": 4_000_000_000,
-    "max_bytes_before_external_group_by": 1_000_000_000,
-    "max_bytes_before_external_sort": 1_000_000_000,
+    # Beyond this, aggregation and sorting go to disk instead of failing at the user's memory limit.
+    "max_bytes_before_external_group_by": 300_000_000,
+    "max_bytes_before_external_sort": 300_000_000,
     # Versions of one span share their day, so parts of different days need not be merged with each other.
     "do_not_merge_across_partitions_select_final": 1,
     # Our conditions on raw are on columns of the sort key: the same for every version of a row.

@@ -166,7 +166,7 @@ def test_a_failing_step_is_tried_again_and_says_so_once(
         "flaky: failed and will be tried again: UserError: try 1: the server is away",
         "flaky: works again",
     ]
-    assert recorded[:4] == [("flaky", False)] * 3 + [("flaky", True)]
+    assert [item for item in recorded if item[0] == "flaky"][:4] == [("flaky", False)] * 3 + [("flaky", True)]
 
 
 def test_a_failure_that_cannot_even_be_recorded_does_not_end_the_loop(monkeypatch: pytest.MonkeyPatch):

@@ -1,0 +1,54 @@
+{# Every figure of some keys on two sides: "expected" by the side it must agree with, "found" as stored or shown.
+   Span keys are the measure for raw, deduplicated raw is the measure for the rollups. A row: side, key, figures. #}
+{% set figures = {
+    'spans_minute': {'spans': 'sum(spans)', 'errors': 'sum(errors)'},
+    'cost_minute': {
+        'model calls': 'sum(calls)',
+        'prompt tokens': 'sum(tokens_prompt)',
+        'cost (USD)': 'sum(cost_usd)',
+    },
+    'tools_minute': {'tool calls': 'sum(calls)', 'tool errors': 'sum(errors)'},
+    'runs': {'spans of runs': 'sum(spans)', 'cost of runs (USD)': 'sum(cost_usd)'},
+} %}
+{% macro pairs(named) -%}
+[{% for name, expression in named.items() %}({{ name | sql_string }}, CAST({{ expression }} AS Decimal(38, 12))){{ ', ' if not loop.last }}{% endfor %}]
+{%- endmacro %}
+{% set shown_keys %}
+minute BETWEEN toDateTime({{ first }}, 'UTC') AND toDateTime({{ end }}, 'UTC') AND tenant_id IN ({{ tenants }})
+        AND (tenant_id, toUnixTimestamp(minute)) IN ({{ keys }}){% endset %}
+SELECT 'expected' AS side, tenant_id, toUnixTimestamp(minute) AS at, {{ pairs({'spans in raw': 'uniqExact(span_key)'}) }}
+FROM telemetry.span_keys
+WHERE {{ shown_keys }} AND minute >= toDateTime({{ remembered }}, 'UTC')
+GROUP BY tenant_id, at
+UNION ALL
+SELECT 'found' AS side, tenant_id, toUnixTimestamp(toStartOfMinute(start_ts)) AS at,
+    {{ pairs({'spans in raw': 'uniqExact(cityHash64(trace_id, span_id))'}) }}
+FROM telemetry.spans_raw
+WHERE {{ where }} AND start_ts >= toDateTime64({{ remembered }}, 9, 'UTC')
+GROUP BY tenant_id, at
+{% for name, rollup in rollups.items() %}
+UNION ALL
+SELECT 'expected' AS side, tenant_id, toUnixTimestamp(minute) AS at, {{ pairs(figures[name]) }}
+FROM ({{ rollup.select }})
+GROUP BY tenant_id, at
+UNION ALL
+SELECT 'found' AS side, tenant_id, toUnixTimestamp(minute) AS at, {{ pairs(figures[name]) }}
+{% if name == 'runs' %}
+FROM
+(
+    SELECT data.* FROM telemetry.runs_data AS data
+    LEFT JOIN
+    (
+        SELECT tenant_id, minute, max(generation) AS generation
+        FROM telemetry.rollup_generations
+        WHERE {{ shown_keys }}
+        GROUP BY tenant_id, minute
+    ) AS pointer ON pointer.tenant_id = data.tenant_id AND pointer.minute = data.minute
+    WHERE data.generation = pointer.generation AND {{ shown_keys | replace('minute BETWEEN', 'data.minute BETWEEN') }}
+)
+{% else %}
+FROM telemetry.{{ name }}
+WHERE {{ shown_keys }}
+{% endif %}
+GROUP BY tenant_id, at
+{% endfor %}
