@@ -48,10 +48,13 @@ def play(telemetry: Telemetry, rng: random.Random, session: Session, start: int)
     return run.now
 
 
-def record(seed: int, number: int, start: int) -> Run:
-    """Run `number` of `seed` as plain data. The same three numbers give the same run, wherever it is made."""
+def record(seed: int, number: int, start: int, ids: str = "") -> Run:
+    """Run `number` of `seed` as plain data. The same arguments give the same run, wherever it is made.
+
+    `ids`: with another text the same run gets other trace and span ids.
+    """
     rng = random.Random(f"{seed}/{number}")
-    recorder = Recorder(rng)
+    recorder = Recorder(random.Random(f"{seed}/{number}/{ids}"))
     play(recorder, rng, draw_session(rng), start)
     return Run(recorder.spans, recorder.events)
 
@@ -66,7 +69,7 @@ def _daytime(fraction: float, start: int, end: int) -> int:
     return 2 * end - at if at > end else 2 * start - at if at < start else at
 
 
-def generate(seed: int, spans: int, start: datetime, end: datetime) -> Iterator[Run]:
+def generate(seed: int, spans: int, start: datetime, end: datetime, ids: str = "") -> Iterator[Run]:
     """Exactly `spans` spans, in runs that lie between `start` and `end` (a run that is longer begins earlier).
 
     Runs come oldest first; the last ones lie anywhere in the window, because how many runs it takes is known
@@ -79,9 +82,9 @@ def generate(seed: int, spans: int, start: datetime, end: datetime) -> Iterator[
     for number in itertools.count():
         fraction = (number + arrivals.random()) / planned if number < planned else arrivals.random()
         at = _daytime(fraction, first, last)
-        run = record(seed, number, at)
+        run = record(seed, number, at, ids)
         if (beyond := max(span.end_time for span in run.spans) - last) > 0:
-            run = record(seed, number, at - beyond)
+            run = record(seed, number, at - beyond, ids)
         if len(run.spans) >= left:
             yield Run(run.spans[:left], run.events)
             return

@@ -26,6 +26,12 @@ def test_a_seed_always_gives_the_same_runs():
     assert first != list(generate(4, 500, START, END))
 
 
+def test_other_ids_for_the_same_story():
+    first, second = (list(generate(3, 300, START, END, ids=ids)) for ids in ("a", "b"))
+    assert [[span.name for span in run.spans] for run in first] == [[span.name for span in run.spans] for run in second]
+    assert not {run.spans[0].trace_id for run in first} & {run.spans[0].trace_id for run in second}
+
+
 def test_exactly_the_asked_number_of_spans(runs: list[Run]):
     assert sum(len(run.spans) for run in runs) == 30_000
     assert sum(len(run.spans) for run in generate(1, 1, START, END)) == 1
