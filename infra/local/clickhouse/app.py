@@ -53,7 +53,7 @@ class Front:
         self.running: set[Running] = set()
         self.threads = ThreadPoolExecutor(self.statements, "statement")
         # Apart from the statements' threads: a cancellation must not wait behind what it cancels.
-        self.cancelling = ThreadPoolExecutor(1, "cancel")
+        self.cancelling = ThreadPoolExecutor(4, "cancel")
 
     def stop(self) -> None:
         """Cancels what still runs, waits for it, and closes the engine."""
@@ -84,6 +84,7 @@ class Front:
             parameters=request.parameters,
             format=request.statement.format if request.data_file is None and request.statement.format else fmt,
             data_file=request.data_file,
+            revision=int(request.options.get("client_protocol_version") or 0),
             buffered=request.flag("wait_end_of_query"),
         )
         return job, user.name

@@ -13,6 +13,7 @@ from typing import Any
 import chdb
 
 from infra.local.clickhouse.errors import ServerError
+from infra.local.clickhouse.native import REVISION, reframe
 from infra.local.clickhouse.statement import Statement
 from infra.templates import sql_string
 
@@ -52,6 +53,8 @@ class Job:
     parameters: Mapping[str, str] = field(default_factory=dict)
     format: str = "TabSeparated"
     data_file: str | None = None
+    revision: int = 0
+    """client_protocol_version: how Native frames its blocks."""
     buffered: bool = False
     """Answer only when the whole result is there (wait_end_of_query)."""
 
@@ -104,12 +107,13 @@ class Engine:
             if job.user != "default":
                 text = b"EXECUTE AS " + _identifier(job.user) + b" " + text
             elif statement.is_query and not job.buffered and job.format.lower() in STREAMED_FORMATS:
-                yield from _streamed(session, text, job.format, job.parameters)
+                for piece in _streamed(session, text, job.format, job.parameters):
+                    yield _framed(job, piece) if isinstance(piece, bytes) else piece
                 return
             result = _call(session.query, text, job.format, params=dict(job.parameters))
             body = result.bytes()
             if body:
-                yield body
+                yield _framed(job, body)
             rows, written = (0, result.rows_read()) if statement.first == "INSERT" else (result.rows_read(), 0)
             yield Summary(
                 result.storage_rows_read(),
@@ -151,6 +155,10 @@ class Engine:
         if job.readonly:
             _call(session.query, f"SET readonly = {job.readonly}".encode(), "Null", params={})
         return statement
+
+
+def _framed(job: Job, body: bytes) -> bytes:
+    return reframe(body) if job.revision >= REVISION and job.format.lower() == "native" else body
 
 
 def _streamed(

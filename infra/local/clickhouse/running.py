@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 
@@ -14,6 +15,8 @@ from infra.local.clickhouse.errors import ServerError
 PIECES_AHEAD = 4
 """Pieces that the engine may be ahead of a slow client: what a result costs in memory at most."""
 SPLIT_BYTES = 1 << 20
+KILL_TRIES = 20
+KILL_SECONDS = 0.25
 
 
 class Running:
@@ -27,7 +30,7 @@ class Running:
         self._loop = asyncio.get_running_loop()
         self._queue: asyncio.Queue[bytes | Summary | ServerError | None] = asyncio.Queue(PIECES_AHEAD)
         self._abandoned = False
-        self._done = False
+        self._ended = threading.Event()
         self.summary: Summary | None = None
 
     def start(self, threads: ThreadPoolExecutor) -> None:
@@ -41,7 +44,7 @@ class Running:
 
     def cancel(self) -> None:
         """The client has gone: ends a statement that only reads; one that writes is finished."""
-        if not self._done and self._job.statement.reads_only:
+        if not self._ended.is_set() and self._job.statement.reads_only:
             self._abandoned = True
             self._drain()
             with contextlib.suppress(RuntimeError):  # the pool is closed: the engine is being stopped
@@ -49,7 +52,7 @@ class Running:
 
     def abandon(self) -> None:
         """Nobody reads the events any longer."""
-        if not self._done:
+        if not self._ended.is_set():
             self.cancel()
             self._abandoned = True
             self._drain()
@@ -60,8 +63,12 @@ class Running:
             self._queue.get_nowait()
 
     def _kill(self) -> None:
-        with contextlib.suppress(ServerError):
-            self._engine.cancel(self._job.query_id)
+        # A kill that comes while the statement is being planned can be lost in the engine.
+        for _ in range(KILL_TRIES):
+            with contextlib.suppress(ServerError):
+                self._engine.cancel(self._job.query_id)
+            if self._ended.wait(KILL_SECONDS):
+                return
 
     def _put(self, event: bytes | Summary | ServerError | None) -> None:
         if self._abandoned:
@@ -93,5 +100,5 @@ class Running:
             raise
         finally:
             pieces.close()
-            self._done = True
+            self._ended.set()
             self._put(None)
