@@ -10,6 +10,7 @@ import yaml
 from infra.endpoints import KafkaAddress
 from infra.errors import UserError
 from infra.paths import CONFIGS
+from infra.schema_text import PATTERN, REPLACEMENT
 from infra.settings import Settings
 
 DATABASE = "telemetry"
@@ -64,6 +65,7 @@ def aliases() -> dict[str, Any]:
     return {
         "names": [name for name, _ in pairs],
         "ids": [number for _, number in pairs],
+        "content_names": [alias["name"] for alias in [*table["content"], *table["tool_call_arguments"]]],
         "ranks": RANKS,
         "codes": {column: code for code, column in enumerate(table["columns"], start=1)},
         "kinds": {column: entry["kind"] for column, entry in table["columns"].items()},
@@ -103,4 +105,5 @@ def template_values(settings: Settings, kafka: KafkaAddress, schema_folder: str)
             "schema": f"{schema_folder.rstrip('/')}/otlp.proto" if schema_folder else "otlp.proto",
         },
         "aliases": aliases(),
+        "nested": {"pattern": PATTERN, "replacement": REPLACEMENT},
     }

@@ -5,6 +5,7 @@ CREATE TABLE IF NOT EXISTS {{ database }}.spans_in
 (
 {{ columns.definition() }},
     events Array(Tuple(ts DateTime64(9, 'UTC'), name String, attributes Map(String, String))),
-    content Array(Tuple(source String, name String, ordinal UInt32, text String))
+    content Array(Tuple(name String, text String)),
+    events_content Array(Map(String, String))
 )
 ENGINE = Null;

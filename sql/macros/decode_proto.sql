@@ -1,5 +1,6 @@
 {# OTLP as protobuf: the Kafka tables' columns, and one row a span or log record with every value in its final text. #}
 {% import 'macros/otlp.sql' as otlp with context %}
+{% set expand_message = 'topic, partition, offset, message_ts, ingest_ts, oldest_nano, newest_nano, hour_nano' %}
 
 {% macro spans_columns() %}
     resource_spans Array(Tuple(
@@ -34,40 +35,35 @@
 arrayMap(s -> (s.start_time_unix_nano, s.end_time_unix_nano), arrayFlatten(arrayMap(r -> arrayMap(s -> s.spans, r.scope_spans), resource_spans)))
 {%- endmacro %}
 
-{% macro spans(source) %}
-        SELECT
-            _topic, _partition, _offset, message_ts, resource_attributes, scope.name AS scope_name, scope.version AS scope_version,
-            span.trace_id AS trace_bytes,
-            span.span_id AS span_bytes,
-            span.parent_span_id AS parent_bytes,
-            span.name AS operation,
-            span.kind AS kind_number,
-            span.start_time_unix_nano AS start_nano,
-            span.end_time_unix_nano AS end_nano,
-            span.status.message AS status_message,
-            span.status.code AS status_number,
-            mapKeys(span.attributes) AS attribute_keys,
-            arrayMap(x -> {{ otlp.any_text('x', 2) }}, mapValues(span.attributes)) AS attribute_values,
-            arrayMap(e -> (e.time_unix_nano, e.name, {{ otlp.map_text('e.attributes', 1) }}), span.events) AS span_events,
-            arrayMap(l -> (l.trace_id, l.span_id, {{ otlp.map_text('l.attributes', 0) }}), span.links) AS span_links
-        FROM
-        (
-            SELECT _topic, _partition, _offset, message_ts, resource_attributes, scope_span.scope AS scope, scope_span.spans AS spans
-            FROM
-            (
-                SELECT
-                    _topic, _partition, _offset, message_ts,
-                    {{ otlp.map_text('resource_span.resource.attributes', 1) }} AS resource_attributes,
-                    resource_span.scope_spans AS scope_spans
-                FROM
-                (
-                    SELECT _topic, _partition, _offset, {{ otlp.message_ts() }} AS message_ts, resource_spans
-                    FROM {{ source }}
-                    WHERE _error = ''
-                )
-                ARRAY JOIN resource_spans AS resource_span
-            )
-            ARRAY JOIN scope_spans AS scope_span
-        )
-        ARRAY JOIN spans AS span
+{% macro resources(source) %}
+{{ otlp.resources(source, 'resource_spans', 'scope_spans') }}
 {%- endmacro %}
+
+{% macro scopes(source) %}
+SELECT * EXCEPT (scope_spans), arrayJoin(scope_spans) AS scope_span
+FROM {{ source }}
+{%- endmacro %}
+
+{% macro spans(source) %}
+SELECT
+    {{ expand_message }}, tenant_id, env, service_name, resource_attributes, keep_content, retention_days,
+    scope_span.scope.name AS scope_name,
+    scope_span.scope.version AS scope_version,
+    span.trace_id AS trace_bytes,
+    span.span_id AS span_bytes,
+    span.parent_span_id AS parent_bytes,
+    span.name AS operation,
+    if(span.kind BETWEEN 0 AND 5, span.kind, 0) AS kind,
+    if(span.status.code BETWEEN 0 AND 2, span.status.code, 0) AS status_code,
+    span.status.message AS status_message,
+    span.start_time_unix_nano AS start_nano,
+    span.end_time_unix_nano AS end_nano,
+    mapKeys(span.attributes) AS attribute_keys,
+    arrayMap(x -> {{ otlp.any_text('x') }}, mapValues(span.attributes)) AS attribute_values,
+    arrayMap(e -> (e.time_unix_nano, e.name, {{ otlp.map_text('e.attributes') }}, e.time_unix_nano BETWEEN oldest_nano AND newest_nano), span.events) AS span_events,
+    arrayMap(l -> (toFixedString(substring(l.trace_id, 1, 16), 16), toFixedString(substring(l.span_id, 1, 8), 8), {{ otlp.map_text('l.attributes') }}), span.links) AS links
+FROM {{ source }}
+ARRAY JOIN scope_span.spans AS span
+{%- endmacro %}
+
+{% set steps = [('resources', resources), ('scopes', scopes), ('decoded', spans)] %}

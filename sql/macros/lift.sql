@@ -31,6 +31,25 @@ arrayMap(x -> intDiv(x.1, {{ aliases.ranks }}), {{ known }})
 texts[indexOf(codes, {{ aliases.codes[column] }})]
 {%- endmacro %}
 
+{# A column's value by its kind. An exception that was recorded as a span event counts as the span's. #}
+{% macro column(name, kind) -%}
+{%- if kind == 'list' -%}
+{{ list(name) }}
+{%- elif aliases['values'][name] -%}
+{{ mapped(name) }}
+{%- elif name == 'error_type' -%}
+if({{ text(name) }} = '', exception['exception.type'], {{ text(name) }})
+{%- elif name == 'exception_message' -%}
+if({{ text(name) }} = '', exception['exception.message'], {{ text(name) }})
+{%- else -%}
+{{ text(name) }}
+{%- endif -%}
+{%- endmacro %}
+
+{% macro content_names() -%}
+{{ string_array(aliases.content_names) }}
+{%- endmacro %}
+
 {# As text, with older spellings of the value replaced. #}
 {% macro mapped(column) -%}
 {%- set values = aliases['values'][column] -%}
@@ -41,9 +60,10 @@ transform({{ text(column) }}, {{ string_array(values.keys()) }}, {{ string_array
 if(startsWith({{ text(column) }}, '['), arrayStringConcat(JSONExtract({{ text(column) }}, 'Array(String)'), ','), {{ text(column) }})
 {%- endmacro %}
 
-{# A whole number between 0 and 10^12, however it is spelled ("12", 12.0); anything else NULL. #}
-{% macro tokens(text) -%}
-if(ifNull(toFloat64OrNull({{ text }}) BETWEEN 0 AND 1e12 AND toFloat64OrNull({{ text }}) = floor(toFloat64OrNull({{ text }})), false), toUInt64(assumeNotNull(toFloat64OrNull({{ text }}))), NULL)
+{# A whole number between 0 and 10^12, however it was spelled ("12", 12.0); anything else NULL. `number` is what
+   toFloat64OrNull made of the text; NaN fails every comparison. #}
+{% macro tokens(number) -%}
+if(ifNull({{ number }} BETWEEN 0 AND 1e12 AND {{ number }} = floor({{ number }}), false), accurateCastOrNull({{ number }}, 'UInt64'), NULL)
 {%- endmacro %}
 
 {# US dollars from 0 to below a million, 12 decimals (more are cut off); anything else NULL. #}
@@ -51,7 +71,9 @@ if(ifNull(toFloat64OrNull({{ text }}) BETWEEN 0 AND 1e12 AND toFloat64OrNull({{ 
 if(ifNull(toDecimal64OrNull({{ text }}, 12) >= 0, false), toDecimal64OrNull({{ text }}, 12), NULL)
 {%- endmacro %}
 
-{% set inference_operations = "('chat', 'text_completion', 'generate_content', 'embeddings')" %}
+{% macro is_inference() -%}
+(gen_ai_operation IN ('chat', 'text_completion', 'generate_content', 'embeddings') OR (gen_ai_operation = '' AND model != '' AND (tokens_prompt IS NOT NULL OR tokens_completion IS NOT NULL)))
+{%- endmacro %}
 
 {% macro no_price() -%}
 (toDecimal128(0, 12), toDecimal128(0, 12), toDecimal128(0, 12), toDecimal128(0, 12), toUInt8(0))
@@ -65,11 +87,10 @@ if(ifNull(toDecimal64OrNull({{ text }}, 12) >= 0, false), toDecimal64OrNull({{ t
 {%- set attributes = "('input', 'cached', 'output', 'reasoning', 'found')" -%}
 {%- set default = no_price() -%}
 {%- set short = "replaceRegexpOne(lower(model), '(-20\\\\d\\\\d-?\\\\d\\\\d-?\\\\d\\\\d|-v?\\\\d+(:\\\\d+)?|-latest|@[0-9a-z-]+)$', '')" -%}
-arrayFirst(p -> p.5 = 1, [
-            dictGetOrDefault({{ dictionary }}, {{ attributes }}, (lower(provider), lower(model)), {{ ts }}, {{ default }}),
-            dictGetOrDefault({{ dictionary }}, {{ attributes }}, ('', lower(model)), {{ ts }}, {{ default }}),
-            dictGetOrDefault({{ dictionary }}, {{ attributes }}, (lower(provider), {{ short }}), {{ ts }}, {{ default }}),
-            dictGetOrDefault({{ dictionary }}, {{ attributes }}, ('', {{ short }}), {{ ts }}, {{ default }})])
+dictGetOrDefault({{ dictionary }}, {{ attributes }}, (lower(provider), lower(model)), {{ ts }},
+                dictGetOrDefault({{ dictionary }}, {{ attributes }}, ('', lower(model)), {{ ts }},
+                dictGetOrDefault({{ dictionary }}, {{ attributes }}, (lower(provider), {{ short }}), {{ ts }},
+                dictGetOrDefault({{ dictionary }}, {{ attributes }}, ('', {{ short }}), {{ ts }}, {{ default }}))))
 {%- endmacro %}
 
 {# Cached tokens are part of the prompt's, reasoning tokens part of the completion's. #}

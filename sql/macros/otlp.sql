@@ -1,56 +1,31 @@
-{# How OTLP's AnyValue is read and turned into text. Shared by both encodings and both topics.
+{# How OTLP's AnyValue in protobuf is read and turned into text, and which times are believed.
 
-   any_type(n)      the column type of an AnyValue that is unfolded n levels deep (AnyN in configs/otlp/otlp.proto)
-   any_text(v, n)   a scalar as plain text, lists as JSON text, unset as 'null'
-   map_text(m, n)   a Map(String, AnyN) as Map(String, String)
-#}
+   any_type(n)    the column type of an AnyValue that is unfolded n levels deep (AnyN in configs/otlp/otlp.proto)
+   any_text(v)    a scalar as plain text, lists as JSON text, unset as 'null'
+   map_text(m)    a Map(String, AnyN) as Map(String, String)
+
+   ClickHouse plans a view's query anew for every block, and a recursive expression over these types took it 0.2 s.
+   Hence: the parser itself writes numbers as text (String columns), and nested lists are printed by toJSONString, in the
+   shape {"value":"int_value","string_value":"", ...}, and unwrapped by one regular expression (infra/schema_text.py).
+   It also writes every / as \/. #}
 {% macro any_type(n) -%}
-Tuple(value Enum8('unset' = 0, 'string_value' = 1, 'bool_value' = 2, 'int_value' = 3, 'double_value' = 4, 'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7), string_value String, bool_value Bool, int_value Int64, double_value Float64,
+Tuple(value Enum8('null' = 0, 'string_value' = 1, 'bool_value' = 2, 'int_value' = 3, 'double_value' = 4, 'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7), string_value String, bool_value String, int_value String, double_value String,
 {%- if n == 0 %} array_value String, kvlist_value String,
 {%- else %} array_value Tuple(values Array({{ any_type(n - 1) }})), kvlist_value Tuple(values Map(String, {{ any_type(n - 1) }})),
 {%- endif %} bytes_value String)
 {%- endmacro %}
 
-{# toJSONString writes every / as \/ unless a session setting says otherwise; a view has no session of its own. #}
-{% macro json_string(text) -%}
-replaceAll(toJSONString({{ text }}), '\\/', '/')
+
+{% macro list_json(v) -%}
+toValidUTF8(replaceAll(replaceRegexpAll(toJSONString({{ v }}), {{ nested.pattern | sql_string }}, {{ nested.replacement | sql_string }}), '\\/', '/'))
 {%- endmacro %}
 
-{% macro double_json(number) -%}
-if(isFinite({{ number }}), toString({{ number }}), concat('"', toString({{ number }}), '"'))
+{% macro any_text(v) -%}
+multiIf({{ v }}.value = 'string_value', {{ v }}.string_value, {{ v }}.value = 'int_value', {{ v }}.int_value, {{ v }}.value IN ('array_value', 'kvlist_value'), {{ list_json(v) }}, {{ v }}.value = 'bool_value', {{ v }}.bool_value, {{ v }}.value = 'double_value', {{ v }}.double_value, {{ v }}.value = 'bytes_value', base64Encode({{ v }}.bytes_value), 'null')
 {%- endmacro %}
 
-{# A list below the last unfolded level: the encoded OTLP bytes, marked, so that nothing is lost. #}
-{% macro folded(bytes) -%}
-concat('{"otlp_base64":"', base64Encode({{ bytes }}), '"}')
-{%- endmacro %}
-
-{% macro array_json(v, n) -%}
-{%- if n == 0 -%}
-{{ folded(v ~ '.array_value') }}
-{%- else -%}
-concat('[', arrayStringConcat(arrayMap(x{{ n }} -> {{ any_json('x' ~ n, n - 1) }}, {{ v }}.array_value.values), ','), ']')
-{%- endif -%}
-{%- endmacro %}
-
-{% macro kvlist_json(v, n) -%}
-{%- if n == 0 -%}
-{{ folded(v ~ '.kvlist_value') }}
-{%- else -%}
-concat('{', arrayStringConcat(arrayMap((k{{ n }}, x{{ n }}) -> concat({{ json_string('k' ~ n) }}, ':', {{ any_json('x' ~ n, n - 1) }}), mapKeys({{ v }}.kvlist_value.values), mapValues({{ v }}.kvlist_value.values)), ','), '}')
-{%- endif -%}
-{%- endmacro %}
-
-{% macro any_json(v, n) -%}
-multiIf({{ v }}.value = 'string_value', {{ json_string(v ~ '.string_value') }}, {{ v }}.value = 'int_value', toString({{ v }}.int_value), {{ v }}.value = 'double_value', {{ double_json(v ~ '.double_value') }}, {{ v }}.value = 'bool_value', toString({{ v }}.bool_value), {{ v }}.value = 'array_value', {{ array_json(v, n) }}, {{ v }}.value = 'kvlist_value', {{ kvlist_json(v, n) }}, {{ v }}.value = 'bytes_value', concat('"', base64Encode({{ v }}.bytes_value), '"'), 'null')
-{%- endmacro %}
-
-{% macro any_text(v, n) -%}
-multiIf({{ v }}.value = 'string_value', {{ v }}.string_value, {{ v }}.value = 'int_value', toString({{ v }}.int_value), {{ v }}.value = 'double_value', toString({{ v }}.double_value), {{ v }}.value = 'bool_value', toString({{ v }}.bool_value), {{ v }}.value = 'array_value', {{ array_json(v, n) }}, {{ v }}.value = 'kvlist_value', {{ kvlist_json(v, n) }}, {{ v }}.value = 'bytes_value', base64Encode({{ v }}.bytes_value), 'null')
-{%- endmacro %}
-
-{% macro map_text(m, n) -%}
-mapFromArrays(mapKeys({{ m }}), arrayMap(x -> {{ any_text('x', n) }}, mapValues({{ m }})))
+{% macro map_text(m) -%}
+mapFromArrays(mapKeys({{ m }}), arrayMap(x -> {{ any_text('x') }}, mapValues({{ m }})))
 {%- endmacro %}
 
 {# When Kafka took the message: the same however often it is read. Without one, or with a nonsensical one, now. #}
@@ -62,14 +37,42 @@ if(ifNull(abs(dateDiff('day', _timestamp_ms, now64(3))) <= 366, false), assumeNo
 toUInt64(toUnixTimestamp64Nano(toDateTime64({{ ts }}, 9, 'UTC')))
 {%- endmacro %}
 
-{# A time is believed between the oldest day that is kept and a day ahead. So a broken clock makes neither a thousand
-   partitions nor rows that the TTL deletes unseen. #}
-{% macro time_ok(nano) -%}
-({{ nano }} BETWEEN {{ ns_of('message_ts') }} - {{ retention.oldest_days * 86400 }}000000000 AND {{ ns_of('message_ts') }} + 86400000000000)
-{%- endmacro %}
+{# A row a resource: the message's facts, what follows from the resource, and its scopes.
 
-{# An unbelievable start becomes the end, else the hour in which Kafka took the message: coarse, so that the same span
-   sent again a moment later gets the same sort key and collapses with the first. #}
-{% macro start_nano(start, end) -%}
-multiIf({{ time_ok(start) }}, {{ start }}, {{ time_ok(end) }}, {{ end }}, {{ ns_of('toStartOfHour(message_ts)') }})
+   Times are believed between oldest_nano and newest_nano: from the oldest day that is kept to a day ahead. So a broken
+   clock makes neither a thousand partitions nor rows that the TTL deletes unseen. An unbelievable start becomes the end,
+   else hour_nano, the hour in which Kafka took the message: coarse, so that the same span sent again a moment later gets
+   the same sort key and collapses with the first. #}
+{% macro resources(source, list, scopes) %}
+SELECT
+    topic, partition, offset, message_ts, ingest_ts,
+    {{ ns_of('message_ts') }} - {{ retention.oldest_days * 86400 }}000000000 AS oldest_nano,
+    {{ ns_of('message_ts') }} + 86400000000000 AS newest_nano,
+    {{ ns_of('toStartOfHour(message_ts)') }} AS hour_nano,
+    tenant_id,
+    multiIf(resource_attributes['deployment.environment.name'] != '', resource_attributes['deployment.environment.name'], resource_attributes['deployment.environment'] != '', resource_attributes['deployment.environment'], {{ default_env | sql_string }}) AS env,
+    if(resource_attributes['service.name'] = '', 'unknown', resource_attributes['service.name']) AS service_name,
+    resource_attributes,
+    dictGetOrDefault('{{ database }}.tenant', 'keep_content', tenant_id, dictGetOrDefault('{{ database }}.tenant', 'keep_content', '*', toUInt8(0))) AS keep_content,
+    dictGetOrDefault('{{ database }}.tenant', 'retention_days', tenant_id, toUInt16(0)) AS retention_days,
+    {{ scopes }}
+FROM
+(
+    SELECT *, if(resource_attributes['tenant.id'] = '', 'default', resource_attributes['tenant.id']) AS tenant_id
+    FROM
+    (
+        SELECT
+            topic, partition, offset, message_ts, ingest_ts,
+            {{ map_text('resource.resource.attributes') }} AS resource_attributes,
+            resource.{{ scopes }} AS {{ scopes }}
+        FROM
+        (
+            SELECT
+                _topic AS topic, _partition AS partition, _offset AS offset, {{ message_ts() }} AS message_ts, now64(3) AS ingest_ts,
+                arrayJoin({{ list }}) AS resource
+            FROM {{ source }}
+            WHERE _error = ''
+        )
+    )
+)
 {%- endmacro %}

@@ -3,7 +3,12 @@ INSERT INTO {{ database }}.tenants (tenant_id, retention_days, keep_content, rem
 WITH wanted AS
 (
     SELECT tenant_id, retention_days, keep_content
+{% if rows %}
     FROM format(JSONEachRow, 'tenant_id String, retention_days UInt16, keep_content Bool', {{ rows | join('\n') | sql_string }})
+{% else %}
+    FROM {{ database }}.tenants
+    WHERE false
+{% endif %}
 )
 SELECT
     tenant_id, retention_days, keep_content,
@@ -13,5 +18,5 @@ UNION ALL
 SELECT
     tenant_id, retention_days, keep_content,
     true AS removed
-FROM {{ database }}.tenants FINAL
-WHERE NOT removed AND (tenant_id) NOT IN (SELECT tenant_id FROM wanted)
+FROM {{ database }}.tenants AS stored FINAL
+WHERE NOT stored.removed AND (tenant_id) NOT IN (SELECT tenant_id FROM wanted)
