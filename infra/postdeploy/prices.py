@@ -116,7 +116,7 @@ def _line(path: Path, number: int, label: str, item: Any) -> str:
     )
 
 
-class ModelPrices(ReferenceTable):
+class ModelPrices(ReferenceTable, module="postdeploy", name="ModelPrices"):
     """The stack's model prices."""
 
     def __init__(self, name: str, clickhouse: ClickHouseEndpoint, opts: pulumi.ResourceOptions | None = None):

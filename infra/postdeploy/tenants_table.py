@@ -34,7 +34,7 @@ def tenant_rows(settings: Settings) -> dict[str, str]:
     return rows
 
 
-class Tenants(ReferenceTable):
+class Tenants(ReferenceTable, module="postdeploy", name="Tenants"):
     """The stack's tenants."""
 
     def __init__(
