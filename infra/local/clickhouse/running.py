@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+import time
 from collections.abc import AsyncIterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 
@@ -15,8 +16,7 @@ from infra.local.clickhouse.errors import ServerError
 PIECES_AHEAD = 4
 """Pieces that the engine may be ahead of a slow client: what a result costs in memory at most."""
 SPLIT_BYTES = 1 << 20
-KILL_TRIES = 20
-KILL_SECONDS = 0.25
+PLANNING_SECONDS = 0.5
 
 
 class Running:
@@ -31,6 +31,7 @@ class Running:
         self._queue: asyncio.Queue[bytes | Summary | ServerError | None] = asyncio.Queue(PIECES_AHEAD)
         self._abandoned = False
         self._ended = threading.Event()
+        self._begun = time.monotonic()
         self.summary: Summary | None = None
 
     def start(self, threads: ThreadPoolExecutor) -> None:
@@ -63,12 +64,11 @@ class Running:
             self._queue.get_nowait()
 
     def _kill(self) -> None:
-        # A kill that comes while the statement is being planned can be lost in the engine.
-        for _ in range(KILL_TRIES):
-            with contextlib.suppress(ServerError):
-                self._engine.cancel(self._job.query_id)
-            if self._ended.wait(KILL_SECONDS):
-                return
+        # A kill that comes while the statement is being planned is lost, and the engine takes no second one.
+        if self._ended.wait(max(0.0, self._begun + PLANNING_SECONDS - time.monotonic())):
+            return
+        with contextlib.suppress(ServerError):
+            self._engine.cancel(self._job.query_id)
 
     def _put(self, event: bytes | Summary | ServerError | None) -> None:
         if self._abandoned:
