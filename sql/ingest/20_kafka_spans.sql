@@ -12,6 +12,8 @@ CREATE TABLE IF NOT EXISTS {{ database }}.spans_{{ name }} ENGINE = Null EMPTY A
 {{ step(database ~ '.' ~ ('kafka_spans' if loop.first else 'spans_' ~ steps[loop.index0 - 1][0])) }};
 
 {% endfor %}
+{{ source.records('kafka_spans', decode.span_count()) }}
+
 -- Last step first: the consumer starts with the view on the Kafka table, when all behind it is in place.
 CREATE MATERIALIZED VIEW IF NOT EXISTS {{ database }}.spans_in_mv TO {{ database }}.spans_in AS
 {{ expand.finished(database ~ '.spans_' ~ steps[-1][0]) }};
@@ -21,3 +23,4 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS {{ database }}.spans_{{ steps[index][0] }
 {{ steps[index][1](database ~ '.' ~ ('kafka_spans' if index == 0 else 'spans_' ~ steps[index - 1][0])) }};
 
 {% endfor %}
+

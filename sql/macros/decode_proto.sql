@@ -30,9 +30,9 @@
     input_format_protobuf_oneof_presence = 1
 {%- endmacro %}
 
-{# (start, end) in nanoseconds of each span of a message. #}
-{% macro span_times() -%}
-arrayMap(s -> (s.start_time_unix_nano, s.end_time_unix_nano), arrayFlatten(arrayMap(r -> arrayMap(s -> s.spans, r.scope_spans), resource_spans)))
+{# Spans in a message. #}
+{% macro span_count() -%}
+arraySum(r -> arraySum(s -> length(s.spans), r.scope_spans), resource_spans)
 {%- endmacro %}
 
 {% macro resources(source) %}

@@ -1,3 +1,4 @@
+{% import 'macros/otlp.sql' as otlp with context %}
 {# The Kafka table of a topic. With kafka.engine = 'null' a Null table whose columns stand for Kafka's virtual ones: an
    engine without Kafka support runs everything behind it, and tests insert messages as rows. #}
 {% macro table(name, topic, message, columns, decode) %}
@@ -38,4 +39,22 @@ SETTINGS
     -- Offsets are committed once the whole block is stored.
     kafka_commit_every_batch = 0
 {%- endif %}
+{% endmacro %}
+
+{# A ledger row a message, and a dead letter for each that could not be parsed. #}
+{% macro records(name, count) %}
+CREATE MATERIALIZED VIEW IF NOT EXISTS {{ database }}.{{ name }}_ledger_mv TO {{ database }}.ingest_ledger AS
+SELECT
+    _topic AS topic, _partition AS partition, _offset AS offset, {{ otlp.message_ts() }} AS message_ts, now64(3) AS ingest_ts,
+    {{ count }} AS spans,
+    _error != '' AS is_dead_letter
+FROM {{ database }}.{{ name }};
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS {{ database }}.{{ name }}_dead_letters_mv TO {{ database }}.dead_letters AS
+SELECT
+    _topic AS topic, _partition AS partition, _offset AS offset, {{ otlp.message_ts() }} AS message_ts, now64(3) AS ingest_ts,
+    _error AS error,
+    _raw_message AS raw
+FROM {{ database }}.{{ name }}
+WHERE _error != '';
 {% endmacro %}

@@ -1,0 +1,78 @@
+-- What arrived, what could not be parsed, how a trace and a repeated span are found without a scan.
+-- kind: metadata
+{% import 'macros/ttl.sql' as ttl with context %}
+
+-- A row a message and arrival: a message read twice has two.
+CREATE TABLE IF NOT EXISTS {{ database }}.ingest_ledger
+(
+    topic LowCardinality(String),
+    partition UInt32,
+    offset UInt64 CODEC(Delta(8), ZSTD(1)),
+    message_ts DateTime64(3, 'UTC') COMMENT 'when Kafka took it' CODEC(Delta(8), ZSTD(1)),
+    ingest_ts DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    spans UInt32 COMMENT 'spans or log records in it',
+    is_dead_letter Bool
+)
+ENGINE = MergeTree
+PARTITION BY toDate(ingest_ts)
+ORDER BY (topic, partition, offset)
+TTL {{ ttl.index('ingest_ts') }};
+
+CREATE TABLE IF NOT EXISTS {{ database }}.dead_letters
+(
+    topic LowCardinality(String),
+    partition UInt32,
+    offset UInt64,
+    message_ts DateTime64(3, 'UTC'),
+    ingest_ts DateTime64(3, 'UTC'),
+    error String,
+    raw String CODEC(ZSTD(3))
+)
+ENGINE = ReplacingMergeTree
+PARTITION BY toDate(message_ts)
+ORDER BY (topic, partition, offset)
+TTL {{ ttl.dead_letters('message_ts') }};
+
+-- Never deduplicated: more than one row for a tenant, minute and key is a span that came again. Kept for a week by
+-- arrival; a repeat of an older span is not looked for.
+CREATE TABLE IF NOT EXISTS {{ database }}.span_keys
+(
+    minute DateTime('UTC') CODEC(Delta(4), ZSTD(1)),
+    tenant_id LowCardinality(String),
+    span_key UInt64 COMMENT 'cityHash64(trace_id, span_id)' CODEC(NONE),
+    topic LowCardinality(String),
+    partition UInt32 CODEC(ZSTD(1)),
+    offset UInt64 CODEC(Delta(8), ZSTD(1)),
+    ingest_ts DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1))
+)
+ENGINE = MergeTree
+PARTITION BY toDate(ingest_ts)
+ORDER BY (minute, tenant_id, span_key)
+TTL toDateTime(ingest_ts) + toIntervalDay(7) DELETE;
+
+-- min, max: the same however often a span comes.
+CREATE TABLE IF NOT EXISTS {{ database }}.trace_index
+(
+    trace_id FixedString(16),
+    tenant_id LowCardinality(String),
+    day Date,
+    min_ts SimpleAggregateFunction(min, DateTime64(9, 'UTC')),
+    max_ts SimpleAggregateFunction(max, DateTime64(9, 'UTC')),
+    root_service SimpleAggregateFunction(max, String),
+    root_operation SimpleAggregateFunction(max, String)
+)
+ENGINE = AggregatingMergeTree
+PARTITION BY day
+ORDER BY (trace_id, tenant_id, day)
+TTL {{ ttl.index('day') }};
+
+CREATE OR REPLACE VIEW {{ database }}.traces AS
+SELECT
+    lower(hex(trace_id)) AS trace_id,
+    tenant_id,
+    min(i.min_ts) AS min_ts,
+    max(i.max_ts) AS max_ts,
+    max(i.root_service) AS root_service,
+    max(i.root_operation) AS root_operation
+FROM {{ database }}.trace_index AS i
+GROUP BY i.trace_id, i.tenant_id;
