@@ -62,11 +62,13 @@ class SpanRow:
 
     @property
     def is_tool(self) -> bool:
-        """A tool call, by its operation or, where that is not told, by its tool."""
-        operation = self.lifted["gen_ai_operation"]
-        if operation:
-            return operation == "execute_tool"
-        return bool(self.lifted["tool_name"]) and not self.is_inference
+        """A tool call: a span that names its tool."""
+        return bool(self.lifted["tool_name"])
+
+    @property
+    def duration_ns(self) -> int:
+        """Never negative."""
+        return max(0, self.end_ns - self.start_ns)
 
     @property
     def is_error(self) -> bool:
@@ -81,6 +83,7 @@ class Calls:
     count: int = 0
     errors: int = 0
     unpriced: int = 0
+    invalid: int = 0
     cost_usd: Decimal = Decimal(0)
     tokens: dict[str, int] = field(default_factory=lambda: dict.fromkeys(TOKENS, 0))
     durations_ns: list[int] = field(default_factory=list)
@@ -93,7 +96,8 @@ class Calls:
         self.cost_usd += row.cost_usd or 0
         for name, value in row.tokens.items():
             self.tokens[name] += value or 0
-        self.durations_ns.append(max(0, row.end_ns - row.start_ns))
+        self.durations_ns.append(row.duration_ns)
+        self.invalid += bool(row.invalid_fields)
 
 
 @dataclass
@@ -107,22 +111,22 @@ class RunRow:
     workflow_id: str
     user_id: str
     session_id: str
+    service_name: str
+    operation: str
     start_ns: int
     end_ns: int
-    spans: int
+    duration_ns: int
+    """Of the root span; without one, from the first start to the last end."""
+    steps: int
     model_calls: int
     tool_calls: int
     loops: int
+    """Calls of a tool by the same agent with the same arguments beyond the first."""
     errors: int
     unpriced_calls: int
     cost_usd: Decimal
     tokens: dict[str, int]
     outcome: str
-
-    @property
-    def steps(self) -> int:
-        """What the run did: model calls and tool calls."""
-        return self.model_calls + self.tool_calls
 
 
 class Oracle:
@@ -181,20 +185,25 @@ class Oracle:
         for row in rows:
             if row.is_inference:
                 inference.add(row)
-            elif row.is_tool:
+            if row.is_tool:
                 same_call[row.lifted["agent_name"], row.lifted["tool_name"], row.tool_arguments] += 1
-        outcome = "open" if not roots else "error" if any(row.is_error for row in roots) else "ok"
+        outcome = "running" if not roots else "error" if any(row.is_error for row in roots) else "ok"
+        start_ns, end_ns = min(row.start_ns for row in rows), max(row.end_ns for row in rows)
         return RunRow(
             tenant_id=tenant,
             trace_id=trace_id,
             env=max(row.env for row in rows),
-            agent_name=max((row.lifted["agent_name"] for row in roots), default=""),
+            agent_name=max((row.lifted["agent_name"] for row in roots), default="")
+            or max(row.lifted["agent_name"] for row in rows),
             workflow_id=max(row.lifted["workflow_id"] for row in rows),
             user_id=max(row.lifted["user_id"] for row in rows),
             session_id=max(row.lifted["session_id"] for row in rows),
-            start_ns=min(row.start_ns for row in rows),
-            end_ns=max(row.end_ns for row in rows),
-            spans=len(rows),
+            service_name=max((row.service_name for row in roots), default=""),
+            operation=max((row.operation for row in roots), default=""),
+            start_ns=start_ns,
+            end_ns=end_ns,
+            duration_ns=max((row.duration_ns for row in roots), default=end_ns - start_ns),
+            steps=len(rows),
             model_calls=inference.count,
             tool_calls=sum(same_call.values()),
             loops=sum(calls - 1 for calls in same_call.values()),

@@ -109,7 +109,8 @@ def findings(
             f"Agent [bold]{row['agent']}[/] {row['version']} loops: in {row['looping']:.0%} of its runs it makes the same "
             f"call of {row['tool']} again and again, up to {row['most_repeated']} times."
         )
-    unpriced = [row for row in models if row["unpriced"]]
+    # A refused call of a priced model has no tokens and counts as unpriced too: that is no missing price.
+    unpriced = [row for row in models if row["unpriced"] == row["model_calls"]]
     if unpriced and (most := max(unpriced, key=lambda row: row["unpriced"])):
         said.append(
             f"Model [bold]{most['model']}[/] has no price: {most['unpriced']:,} calls are counted as unpriced "

@@ -16,7 +16,7 @@ FROM
         tool_name,
         count() AS same_calls
     FROM telemetry.spans
-    WHERE start_ts >= {from:DateTime('UTC')} AND start_ts < {to:DateTime('UTC')} AND tool_call_hash != 0 AND NOT is_inference
+    WHERE start_ts >= {from:DateTime('UTC')} AND start_ts < {to:DateTime('UTC')} AND tool_call_hash != 0
     GROUP BY tenant_id, trace_id, agent_name, agent_version, tool_name, tool_call_hash
 )
 GROUP BY agent, version

@@ -106,7 +106,7 @@ def test_only_the_looping_version_is_said_to_loop(oracle: Oracle):
 def test_ordinary_figures_give_no_findings():
     tenants = [{"tenant": name, "usd_share": 0.5, "call_share": 0.5} for name in ("a", "b")]
     tools = [{"tool": name, "p95": 1.0, "tool_calls": 100, "failing": 0.0} for name in ("x", "y")]
-    assert report.findings(tenants, [{"model": "m", "unpriced": 0}], tools, [], []) == []
+    assert report.findings(tenants, [{"model": "m", "model_calls": 100, "unpriced": 3}], tools, [], []) == []
 
 
 class EmptyClient:
