@@ -37,14 +37,13 @@ def program() -> None:
 def environment(stack: str, pulumi_root: Path) -> dict[str, str]:
     """What a Pulumi CLI needs to see the same state as `telemetry`: printed by `telemetry env`."""
     folder = stack_folder(stack)
-    tools = ROOT / "infra" / "local" / "toolchain" / "bin"
     return {
         "PULUMI_BACKEND_URL": (folder / "state").as_uri(),
         "PULUMI_CONFIG_PASSPHRASE": LOCAL_PASSPHRASE,
         "PULUMI_HOME": str(folder / "pulumi"),
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         "AGENT_TELEMETRY_PYTHON": sys.executable,
-        "PATH": os.pathsep.join([str(pulumi_root / "bin"), str(tools), os.environ.get("PATH", "")]),
+        "PATH": os.pathsep.join([str(pulumi_root / "bin"), os.environ.get("PATH", "")]),
     }
 
 
@@ -82,12 +81,19 @@ def clear_stale_locks(stack: str) -> list[Path]:
     return removed
 
 
+USER_ERROR = f"{UserError.__module__}.{UserError.__qualname__}"
+PROGRAM_FAILED = "python inline source runtime error: "
+
+
 @dataclass
 class OutputFilter:
     """Passes the engine's lines on, with a Python traceback reduced to the message at its end."""
 
     write: Callable[[str], None]
-    _traceback_indent: int | None = None
+    _skipping: int | None = None
+    """Indent of the error whose traceback is being left out."""
+    _said: bool = False
+    """Whether that error's message has been shown already."""
 
     def __call__(self, text: str) -> None:
         for line in text.splitlines() or [""]:
@@ -95,18 +101,26 @@ class OutputFilter:
 
     def _line(self, line: str) -> None:
         plain = re.sub(r"\x1b\[[0-9;]*m", "", line)
-        indent = len(plain) - len(plain.lstrip())
-        if "Traceback (most recent call last):" in plain:
-            if plain.lstrip().startswith("error:"):
-                self._traceback_indent = indent
+        text = plain.lstrip()
+        indent = len(plain) - len(text)
+        if PROGRAM_FAILED in text:
+            # The engine says it twice more, in a progress line and as "unhandled".
+            if text.startswith(f"error: {PROGRAM_FAILED}"):
+                self.write(f"{' ' * indent}error: {text.partition(PROGRAM_FAILED)[2]}")
+            self._skipping, self._said = indent, True
             return
-        if self._traceback_indent is not None:
-            chained = plain.lstrip().startswith(("During handling of", "The above exception"))
-            if not plain.strip() or indent > self._traceback_indent or chained:
+        if "Traceback (most recent call last):" in text:
+            if text.startswith("error:"):
+                self._skipping, self._said = indent, False
+            return
+        if self._skipping is not None:
+            if not text or indent > self._skipping or text.startswith(("During handling of", "The above exception")):
                 return
-            self._traceback_indent = None
-            name, _, message = plain.strip().partition(": ")
-            line = f"{' ' * indent}error: " + (message if name == "infra.errors.UserError" else plain.strip())
+            shown, self._skipping = self._said, None
+            name, _, message = text.partition(": ")
+            if shown and "Error" in name:
+                return
+            line = line if shown else f"{' ' * indent}error: {message if name == USER_ERROR else text}"
         self.write(line)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
@@ -15,10 +16,10 @@ from typing import Any
 
 import yaml
 
-from infra.config import PROJECT, file_settings, stack_file
+from infra.config import PROJECT, stack_file
 from infra.endpoints import ClickHouseAddress, KafkaAddress, OtlpAddress
-from infra.paths import ROOT, stack_folder
-from infra.settings import PORTS, Settings
+from infra.paths import ROOT
+from infra.settings import PORTS, Settings, parse_settings
 
 UP_SECONDS = 180
 
@@ -46,11 +47,17 @@ class Stack:
     """One local stack."""
 
     name: str
+    root: Path = ROOT
+    """The checkout whose code runs: this one, or a copy (see copy_of_the_tree)."""
     settings_given: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def file(self) -> Path:
+        return self.root / stack_file(self.name)
+
+    @property
     def folder(self) -> Path:
-        return stack_folder(self.name)
+        return self.root / ".telemetry" / self.name
 
     @property
     def run(self) -> Path:
@@ -58,7 +65,7 @@ class Stack:
 
     @property
     def settings(self) -> Settings:
-        return file_settings(self.name)
+        return parse_settings(self.settings_given, self.file.name)
 
     @property
     def clickhouse(self) -> ClickHouseAddress:
@@ -76,14 +83,20 @@ class Stack:
     def configure(self, **values: Any) -> None:
         """Writes the stack file with these settings beside the ones given before."""
         self.settings_given |= values
-        path = ROOT / stack_file(self.name)
-        content = yaml.safe_load(path.read_text()) if path.exists() else {}
+        content = yaml.safe_load(self.file.read_text()) if self.file.exists() else {}
         content["config"] = {f"{PROJECT}:{key}": value for key, value in self.settings_given.items()}
-        path.write_text(yaml.safe_dump(content))
+        self.file.write_text(yaml.safe_dump(content))
 
     def telemetry(self, *arguments: str, check: bool = True, **options: Any) -> subprocess.CompletedProcess[str]:
         """Runs one command of the command line on this stack; `check` fails with everything it printed."""
-        done = subprocess.run(self.command(*arguments), capture_output=True, text=True, timeout=UP_SECONDS, **options)
+        done = subprocess.run(
+            self.command(*arguments),
+            capture_output=True,
+            text=True,
+            timeout=UP_SECONDS,
+            **self.process_options,
+            **options,
+        )
         if check and done.returncode:
             raise AssertionError(f"telemetry {' '.join(arguments)}: {done.returncode}\n{done.stdout}\n{done.stderr}")
         return done
@@ -94,16 +107,30 @@ class Stack:
         group = [verb, rest.pop(0)] if verb == "tenants" else [verb]
         return [sys.executable, "-m", "infra.cli", *group, "--name", self.name, *rest]
 
+    @property
+    def process_options(self) -> dict[str, Any]:
+        """For subprocess: the folder and environment in which `infra` is this checkout's."""
+        return {"cwd": self.root, "env": {**os.environ, "PYTHONPATH": str(self.root), "COLUMNS": "200"}}
+
     def remove(self) -> None:
         """Takes everything away, whatever state it is in."""
         self.telemetry("down", check=False)
-        (ROOT / stack_file(self.name)).unlink(missing_ok=True)
+        self.file.unlink(missing_ok=True)
+
+
+def copy_of_the_tree(folder: Path) -> Path:
+    """A second checkout of what is here now, for tests that change files or run two clones side by side."""
+    for name in ("infra", "sql", "configs", "examples"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("Pulumi.yaml", "Pulumi.local.yaml"):
+        shutil.copy(ROOT / name, folder)
+    return folder
 
 
 @contextmanager
-def local_stack(settings: Mapping[str, Any] | None = None, up: bool = True) -> Iterator[Stack]:
+def local_stack(settings: Mapping[str, Any] | None = None, up: bool = True, root: Path = ROOT) -> Iterator[Stack]:
     """A stack that exists for the block; brought up unless `up` is False."""
-    stack = Stack(f"test-{os.getpid()}-{secrets.token_hex(3)}")
+    stack = Stack(f"test-{os.getpid()}-{secrets.token_hex(3)}", root)
     stack.configure(platform="local", portBase=free_port_base(), kafkaHeapMiB=256, **(settings or {}))
     try:
         if up:

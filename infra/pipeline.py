@@ -1,0 +1,71 @@
+"""The architecture, top to bottom: platform parts end in endpoints, post-deploy steps take endpoints and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pulumi
+
+from infra.endpoints import KafkaAddress, Parts
+from infra.kafka import topics
+from infra.local.platform import local_parts, local_worker
+from infra.postdeploy.canary import Canary
+from infra.postdeploy.ingest import Ingest
+from infra.postdeploy.migration_steps import Migrations
+from infra.postdeploy.prices import ModelPrices
+from infra.postdeploy.retention import Retention
+from infra.postdeploy.tenants_table import Tenants
+from infra.postdeploy.topics import Topic
+from infra.schema import template_values
+from infra.settings import Settings
+
+
+def deploy(settings: Settings, stack: str) -> None:
+    """Declares the whole pipeline of one stack and its outputs."""
+    parts = local_parts(settings, stack)
+    migrations, ingest = schema(settings, parts)
+    canary = prove(parts, migrations, ingest)
+    local_worker(settings, stack, parts, after=[canary])
+
+    pulumi.export("otlpHttp", parts.otlp.http_url)
+    pulumi.export("otlpGrpc", parts.otlp.grpc_target)
+    pulumi.export("clickhouseHttp", pulumi.Output.format("http://{}:{}", parts.clickhouse.host, parts.clickhouse.port))
+    pulumi.export("kafka", parts.kafka.bootstrap_servers)
+    pulumi.export("canaryDelaySeconds", canary.delay_seconds)
+
+
+def schema(settings: Settings, parts: Parts) -> tuple[Migrations, Ingest]:
+    """Topics, tables and what moves rows between them: reading begins when everything that it needs is there."""
+    clickhouse = parts.clickhouse
+    values = pulumi.Output.all(
+        servers=parts.kafka.bootstrap_servers, protocol=parts.kafka.security_protocol, folder=clickhouse.schema_folder
+    ).apply(lambda found: placeholders(settings, found))
+    made: Sequence[pulumi.Resource] = [
+        Topic(topic["name"], parts.kafka, topic, parts.replication) for topic in topics(settings)
+    ]
+    migrations = Migrations("migrations", clickhouse, values)
+    after = pulumi.ResourceOptions(depends_on=[migrations])
+    prices = ModelPrices("model-prices", clickhouse, opts=after)
+    tenants = Tenants("tenants", clickhouse, settings, opts=after)
+    Retention("retention", clickhouse, values, opts=after)
+    ingest = Ingest(
+        "ingest", clickhouse, values, opts=pulumi.ResourceOptions(depends_on=[*made, migrations, prices, tenants])
+    )
+    return migrations, ingest
+
+
+def placeholders(settings: Settings, found: dict[str, Any]) -> dict[str, Any]:
+    """What fills the placeholders of the SQL files."""
+    return template_values(settings, KafkaAddress(found["servers"], found["protocol"]), found["folder"])
+
+
+def prove(parts: Parts, migrations: Migrations, ingest: Ingest) -> Canary:
+    """One trace through all of it, sent again only when a part, its configuration or the schema changed."""
+    trigger: dict[str, pulumi.Input[str]] = {
+        **parts.fingerprints,
+        **migrations.checksums,
+        "ingest": pulumi.Output.json_dumps(ingest.files),
+    }
+    opts = pulumi.ResourceOptions(depends_on=[ingest])
+    return Canary("canary", parts.otlp, parts.clickhouse, trigger, opts=opts)

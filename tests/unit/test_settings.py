@@ -1,0 +1,70 @@
+"""Settings: typed, joint rules, errors that name the key; Pulumi.yaml is made from them."""
+
+from __future__ import annotations
+
+import pytest
+
+from infra import config
+from infra.errors import UserError
+from infra.paths import ROOT
+from infra.settings import PORTS, Settings, parse_settings
+
+
+def test_ports_are_the_well_known_ones_unless_a_base_or_a_number_is_given() -> None:
+    assert Settings().kafkaPort == 9092 and Settings().otlpHttpPort == 4318 and Settings().clickhousePort == 8123
+    moved = parse_settings({"portBase": 14000, "clickhousePort": 9999, "kafkaPort": 0}, "x")
+    assert (moved.kafkaPort, moved.otlpGrpcPort, moved.clickhousePort) == (14092, 14017, 9999)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"kafkaPrt": 1}, "Pulumi.x.yaml: kafkaPrt: unknown setting"),
+        ({"kafkaPartitions": "many"}, "Pulumi.x.yaml: kafkaPartitions: Input should be a valid integer (found 'many')"),
+        ({"kafkaPort": 70000}, "kafkaPort"),
+        ({"kafkaEncoding": "avro"}, "'otlp_proto' or 'otlp_json' (found 'avro')"),
+        ({"portBase": "x"}, "portBase"),
+        ({"kafkaPort": 4317}, "two ports are the same"),
+        ({"retentionSlowDays": 200, "retentionRawDays": 100}, "retentionSlowDays is above retentionRawDays"),
+        ({"retentionS3Days": 5}, "retentionS3Days must lie between"),
+        ({"env": "Prod!"}, "env"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_what_was_found(values: dict, message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        parse_settings(values, "Pulumi.x.yaml")
+    assert message in str(caught.value)
+
+
+def test_every_wrong_setting_is_listed_at_once() -> None:
+    with pytest.raises(UserError) as caught:
+        parse_settings({"a": 1, "b": 2}, "f")
+    assert len(str(caught.value).splitlines()) == 2
+
+
+def test_pulumi_yaml_is_what_the_settings_make() -> None:
+    assert (ROOT / "Pulumi.yaml").read_text() == config.project_file(), "run `telemetry settings --write`"
+
+
+def test_every_setting_has_a_description_and_a_default() -> None:
+    for key, entry in config.config_schema().items():
+        assert entry["description"] and "default" in entry, key
+
+
+def test_values_that_pulumi_gives_as_text_get_their_types(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {
+        "agent-telemetry:kafkaPartitions": "12",
+        "agent-telemetry:contentTenants": '["a","b"]',
+        "agent-telemetry:tenantRetentionDays": '{"a": 7}',
+        "agent-telemetry:env": "dev",
+        "aws:region": "eu-central-1",
+    }
+    monkeypatch.setattr(config, "get_config_env", lambda: given)
+    found = config.program_settings("x")
+    assert found.kafkaPartitions == 12 and found.contentTenants == ["a", "b"]
+    assert found.tenantRetentionDays == {"a": 7} and found.env == "dev"
+
+
+def test_ports_have_distinct_offsets() -> None:
+    offsets = [offset for _, offset in PORTS.values()]
+    assert len(set(offsets)) == len(offsets)
