@@ -33,9 +33,12 @@ from infra.templates import render, sql_string
 
 FOLDER = SQL / "retention"
 DATABASE = "telemetry"
-WITHOUT_REWRITE = {"materialize_ttl_after_modify": 0, "alter_sync": 2}
-"""MODIFY TTL would else read and rewrite every part at once. Without it a part learns of the new TTL by its next merge,
-which the server starts for parts whose day has come; our tables are partitioned by day, and whole parts move and drop."""
+CHEAPLY = {"materialize_ttl_after_modify": 1, "mutations_sync": 0, "alter_sync": 2}
+"""Parts keep the times of expiry that they were written with, so without materializing, a shorter retention would not reach
+stored days, and a longer one would come too late for a part that is dropped as expired. With the table's setting
+materialize_ttl_recalculate_only the mutation reads only the columns of the TTL and writes only the parts' new times (the data
+files are linked, not copied); it runs in the background, and moves and drops follow by part."""
+RECALCULATE_ONLY = "MODIFY SETTING materialize_ttl_recalculate_only = 1"
 
 
 def ttl_of(statement: str) -> str:
@@ -83,13 +86,9 @@ def _bare(statement: str) -> str:
 def live_ttls(client: Client, tables: Sequence[str]) -> dict[str, str]:
     """Table to its live TTL, normalised; a table that is not there is missing from the result."""
     listed = ", ".join(sql_string(table) for table in tables)
-    query = (
-        f"SELECT name, engine_full FROM system.tables WHERE database = '{DATABASE}' AND name IN ({listed})"
-    )
+    query = f"SELECT name, engine_full FROM system.tables WHERE database = '{DATABASE}' AND name IN ({listed})"
     rows = client.query(query).result_rows if tables else []
-    return dict(
-        zip((row[0] for row in rows), normalised(client, [ttl_of(row[1]) for row in rows]), strict=True)
-    )
+    return dict(zip((row[0] for row in rows), normalised(client, [ttl_of(row[1]) for row in rows]), strict=True))
 
 
 def wanted_ttls(client: Client, statements: Mapping[str, str]) -> dict[str, str]:
@@ -113,11 +112,10 @@ def reconcile(client: Client, statements: Mapping[str, str]) -> list[str]:
     different = [table for table in statements if live[table] != wanted[table]]
     for table in different:
         try:
-            client.command(statements[table], settings=WITHOUT_REWRITE)
+            client.command(f"ALTER TABLE {DATABASE}.{table} {RECALCULATE_ONLY}")
+            client.command(statements[table], settings=CHEAPLY)
         except ClickHouseError as error:
-            raise UserError(
-                f"retention of {DATABASE}.{table} could not be set: {first_line(error)}"
-            ) from None
+            raise UserError(f"retention of {DATABASE}.{table} could not be set: {first_line(error)}") from None
     after = live_ttls(client, different)
     for table in different:
         if after.get(table) != wanted[table]:
@@ -177,8 +175,6 @@ class Retention(Resource, module="postdeploy", name="Retention"):
         opts: pulumi.ResourceOptions | None = None,
     ):
         statements = pulumi.Output.json_dumps(values).apply(desired_statements)
-        ttls = statements.apply(
-            lambda found: {table: ttl_of(statement) for table, statement in found.items()}
-        )
+        ttls = statements.apply(lambda found: {table: ttl_of(statement) for table, statement in found.items()})
         props: dict[str, Any] = {"ttls": ttls, "statements": statements, **clickhouse_inputs(clickhouse)}
         super().__init__(RetentionProvider(), name, props, opts)

@@ -9,7 +9,7 @@ from infra.errors import UserError
 from infra.postdeploy.prices import price_rows
 from infra.postdeploy.reference_tables import comparable
 from infra.postdeploy.tenants_table import tenant_rows
-from infra.settings import Settings
+from infra.settings import parse_settings
 
 ENTRY = '{model: m, input_usd_per_million: "0.1", output_usd_per_million: "3"%s}'
 
@@ -59,7 +59,7 @@ def test_rows_are_equal_when_their_prices_are():
 
 
 def test_a_tenant_with_retention_of_its_own_keeps_content_when_everybody_does():
-    rows = tenant_rows(Settings(contentTenants=["*"], tenantRetentionDays={"acme": 7}))
+    rows = tenant_rows(parse_settings({"contentTenants": ["*"], "tenantRetentionDays": {"acme": 7}}, "test"))
     assert {name: json.loads(row)["keep_content"] for name, row in rows.items()} == {"*": True, "acme": True}
     with pytest.raises(UserError, match="acme: 0 days"):
-        tenant_rows(Settings(tenantRetentionDays={"acme": 0}))
+        tenant_rows(parse_settings({"tenantRetentionDays": {"acme": 0}}, "test"))

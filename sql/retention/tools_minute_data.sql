@@ -1,0 +1,3 @@
+-- Rollups and runs: by a setting of their own.
+{% import 'macros/ttl.sql' as ttl with context %}
+ALTER TABLE {{ database }}.tools_minute_data MODIFY TTL {{ ttl.rollups('minute') }};
