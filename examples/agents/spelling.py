@@ -33,7 +33,6 @@ OLDER = CURRENT | {
     "provider": "gen_ai.system",
     "prompt_tokens": "gen_ai.usage.prompt_tokens",
     "completion_tokens": "gen_ai.usage.completion_tokens",
-    "cached_tokens": "gen_ai.usage.cache_read_input_tokens",
     "session": "session.id",
     "workflow": "workflow_id",
     "input": "gen_ai.prompt",
