@@ -82,6 +82,7 @@ def clear_stale_locks(stack: str) -> list[Path]:
 
 
 USER_ERROR = f"{UserError.__module__}.{UserError.__qualname__}"
+UNHANDLED = "error: an unhandled error occurred:"
 PROGRAM_FAILED = "python inline source runtime error: "
 
 
@@ -95,6 +96,9 @@ class OutputFilter:
     _said: bool = False
     """Whether that error's message has been shown already."""
 
+    _repeating: bool = False
+    """Inside the engine's second report of the program's error."""
+
     def __call__(self, text: str) -> None:
         for line in text.splitlines() or [""]:
             self._line(line)
@@ -103,6 +107,12 @@ class OutputFilter:
         plain = re.sub(r"\x1b\[[0-9;]*m", "", line)
         text = plain.lstrip()
         indent = len(plain) - len(text)
+        if text.startswith(UNHANDLED):
+            self._repeating = True
+            return
+        if self._repeating and text and not text.startswith(("error:", "warning:")):
+            return
+        self._repeating = False
         if PROGRAM_FAILED in text:
             # The engine says it twice more, in a progress line and as "unhandled".
             if text.startswith(f"error: {PROGRAM_FAILED}"):
@@ -121,7 +131,8 @@ class OutputFilter:
             if shown and "Error" in name:
                 return
             line = line if shown else f"{' ' * indent}error: {message if name == USER_ERROR else text}"
-        self.write(line)
+        if " running error: " not in text:  # a progress line: the same stands in the diagnostics below
+            self.write(line)
 
 
 def explain(error: automation.CommandError) -> UserError:

@@ -67,3 +67,19 @@ def test_a_programs_error_is_said_once() -> None:
         "Resources:",
         "    1 errored",
     ]
+
+
+def test_a_refused_setting_is_said_once_with_all_its_lines() -> None:
+    text = """\
+    pulumi:pulumi:Stack s running error: f.yaml: a: bad
+Diagnostics:
+  pulumi:pulumi:Stack (s):
+    error: f.yaml: a: bad
+    f.yaml: b: bad
+    error: an unhandled error occurred: f.yaml: a: bad
+    f.yaml: b: bad
+
+Resources:
+"""
+    expected = ["Diagnostics:", "  pulumi:pulumi:Stack (s):", "    error: f.yaml: a: bad", "    f.yaml: b: bad", "Resources:"]
+    assert shown(text) == expected
