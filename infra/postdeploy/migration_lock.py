@@ -121,7 +121,7 @@ class Lock:
 
 def server_ms(client: Client) -> int:
     """The server's clock in Unix milliseconds."""
-    return int(client.query("SELECT toUnixTimestamp64Milli(now64(3))").first_row[0])
+    return int(client.query("SELECT toUnixTimestamp64Milli(now64(3))").result_rows[0][0])
 
 
 @contextmanager
@@ -133,9 +133,7 @@ def locked(client: Client, database: str) -> Iterator[Lock]:
     lock = Lock(client, database, owner)
     for attempt in range(1, TRIES + 1):
         comment = sql_string(json.dumps(asdict(owner)))
-        client.command(
-            f"CREATE TABLE {database}.{owner.table} (nothing UInt8) ENGINE = Null COMMENT {comment}"
-        )
+        client.command(f"CREATE TABLE {database}.{owner.table} (nothing UInt8) ENGINE = Null COMMENT {comment}")
         try:
             others, now = _others(client, database, owner.token)
             for other in [other for other in others if other.gone(now)]:

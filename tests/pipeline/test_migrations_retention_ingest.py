@@ -37,7 +37,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
 
 
 def count(client: Client, query: str) -> int:
-    return int(client.query(query).first_row[0])
+    return int(client.query(query).result_rows[0][0])
 
 
 def ttl(days: int) -> dict[str, str]:
@@ -92,8 +92,8 @@ def test_ingest_creates_a_kafka_table_after_all_of_its_views_and_drops_it_before
         times = (
             "SELECT min(metadata_modification_time) FROM system.tables WHERE database = 'telemetry' AND name"
         )
-        views = client.query(f"{times} IN ('k_mv', 'k_mv2')").first_row[0]
-        assert client.query(f"{times} = 'k'").first_row[0] >= views
+        views = client.query(f"{times} IN ('k_mv', 'k_mv2')").result_rows[0][0]
+        assert client.query(f"{times} = 'k'").result_rows[0][0] >= views
         ingest.drop(client, names)
         assert ingest.missing(client, names) == names
 
@@ -121,7 +121,7 @@ def test_a_load_replaces_all_rows_and_the_dictionary_has_them(client: Client):
         assert count(client, "SELECT count() FROM dictionary('telemetry.tenant')") == len(wanted)
     key = {"tenant": odd["tenant_id"]}
     query = "SELECT dictGet('telemetry.tenant', 'retention_days', %(tenant)s)"
-    assert client.query(query, parameters=key).first_row[0] == 7
+    assert client.query(query, parameters=key).result_rows[0][0] == 7
 
 
 def test_prices_come_back_as_they_were_written(client: Client):
