@@ -10,7 +10,7 @@ import yaml
 from infra.endpoints import KafkaAddress
 from infra.errors import UserError
 from infra.paths import CONFIGS
-from infra.schema_text import PATTERN, REPLACEMENT
+from infra.schema_text import JSON_PATTERN, PATTERN, REPLACEMENT
 from infra.settings import Settings
 
 DATABASE = "telemetry"
@@ -105,5 +105,5 @@ def template_values(settings: Settings, kafka: KafkaAddress, schema_folder: str)
             "schema": f"{schema_folder.rstrip('/')}/otlp.proto" if schema_folder else "otlp.proto",
         },
         "aliases": aliases(),
-        "nested": {"pattern": PATTERN, "replacement": REPLACEMENT},
+        "nested": {"pattern": PATTERN, "json_pattern": JSON_PATTERN, "replacement": REPLACEMENT},
     }

@@ -1,4 +1,4 @@
-r"""The regular expression that turns ClickHouse's JSON of a nested OTLP value into the JSON that people expect.
+r"""The regular expressions that turn the JSON of a nested OTLP value into the JSON that people expect.
 
 toJSONString writes a decoded AnyValue (see sql/macros/otlp.sql) as {"value":"int_value","string_value":"",…}. From left
 to right each pattern eats one token and keeps its group; RE2's replacement knows nine of them. JSON strings are eaten
@@ -38,3 +38,22 @@ TOKENS = [
 ]
 PATTERN = "|".join(TOKENS)
 REPLACEMENT = "".join(rf"\{group}" for group in range(1, 10))
+
+
+JSON_TOKENS = [
+    # 1: a string, or bytes in base64
+    rf'\{{"(?:string|bytes)Value":({STRING})\}}',
+    # 2: true, false, a number (64-bit integers come as strings), an empty kvlist
+    r'\{"(?:bool|int|double|kvlist)Value":"?(true|false|-?[0-9][0-9.eE+-]*|\{\})"?\}',
+    # 3: NaN and the infinities
+    r'\{"doubleValue":("-?[A-Za-z]+")\}',
+    # 4: an array begins
+    r'\{"arrayValue":\{"values":(\[)',
+    # 5, 6, 7: a kvlist begins, or its next pair does
+    rf'(?:\{{"kvlistValue":\{{"values":\[|\}})([{{,])\{{?"key":({STRING}),"value"(:)',
+    # 8, 9: an array ends; a kvlist's last pair and the kvlist do
+    r"(\])\}\}",
+    r"(\})\]\}\}",
+]
+"""The same for OTLP's own JSON, as the collector writes it: {"arrayValue":{"values":[{"intValue":"1"}]}}."""
+JSON_PATTERN = "|".join(JSON_TOKENS)

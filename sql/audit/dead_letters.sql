@@ -3,7 +3,7 @@ SELECT
 (
     SELECT uniqExact(topic, partition, offset)
     FROM telemetry.ingest_ledger
-    WHERE error AND ingest_ts >= fromUnixTimestamp64Milli({{ since }})
+    WHERE is_dead_letter AND ingest_ts >= fromUnixTimestamp64Milli({{ since }})
 ),
 (
     SELECT uniqExact(topic, partition, offset)

@@ -1,14 +1,17 @@
 {# Every figure of some keys on two sides: "expected" by the side it must agree with, "found" as stored or shown.
    Span keys are the measure for raw, deduplicated raw is the measure for the rollups. A row: side, key, figures. #}
+{% set tokens = {
+    'prompt tokens': 'sum(tokens_prompt)',
+    'completion tokens': 'sum(tokens_completion)',
+    'cached tokens': 'sum(tokens_cached)',
+    'reasoning tokens': 'sum(tokens_reasoning)',
+    'cost (USD)': 'sum(cost_usd)',
+} %}
 {% set figures = {
-    'spans_minute': {'spans': 'sum(spans)', 'errors': 'sum(errors)'},
-    'cost_minute': {
-        'model calls': 'sum(calls)',
-        'prompt tokens': 'sum(tokens_prompt)',
-        'cost (USD)': 'sum(cost_usd)',
-    },
+    'spans_minute': {'spans': 'sum(spans)', 'errors': 'sum(errors)', 'invalid spans': 'sum(invalid)'},
+    'cost_minute': dict({'model calls': 'sum(calls)', 'unpriced calls': 'sum(unpriced_calls)'}, **tokens),
     'tools_minute': {'tool calls': 'sum(calls)', 'tool errors': 'sum(errors)'},
-    'runs': {'spans of runs': 'sum(spans)', 'cost of runs (USD)': 'sum(cost_usd)'},
+    'runs': {'run steps': 'sum(steps)', 'run model calls': 'sum(model_calls)', 'run cost (USD)': 'sum(cost_usd)'},
 } %}
 {% macro pairs(named) -%}
 [{% for name, expression in named.items() %}({{ name | sql_string }}, CAST({{ expression }} AS Decimal(38, 12))){{ ', ' if not loop.last }}{% endfor %}]
@@ -33,22 +36,7 @@ FROM ({{ rollup.select }})
 GROUP BY tenant_id, at
 UNION ALL
 SELECT 'found' AS side, tenant_id, toUnixTimestamp(minute) AS at, {{ pairs(figures[name]) }}
-{% if name == 'runs' %}
-FROM
-(
-    SELECT data.* FROM telemetry.runs_data AS data
-    LEFT JOIN
-    (
-        SELECT tenant_id, minute, max(generation) AS generation
-        FROM telemetry.rollup_generations
-        WHERE {{ shown_keys }}
-        GROUP BY tenant_id, minute
-    ) AS pointer ON pointer.tenant_id = data.tenant_id AND pointer.minute = data.minute
-    WHERE data.generation = pointer.generation AND {{ shown_keys | replace('minute BETWEEN', 'data.minute BETWEEN') }}
-)
-{% else %}
-FROM telemetry.{{ name }}
+FROM telemetry.{{ 'runs_parts' if name == 'runs' else name }}
 WHERE {{ shown_keys }}
-{% endif %}
 GROUP BY tenant_id, at
 {% endfor %}

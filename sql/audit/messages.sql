@@ -3,7 +3,7 @@ WITH arrived AS
 (
     SELECT topic, partition, offset, max(spans) AS spans
     FROM telemetry.ingest_ledger
-    WHERE ingest_ts >= fromUnixTimestamp64Milli({{ since }}) AND topic = 'otel-spans' AND NOT error
+    WHERE ingest_ts >= fromUnixTimestamp64Milli({{ since }}) AND topic = 'otel-spans' AND NOT is_dead_letter
     GROUP BY topic, partition, offset
 ),
 stored AS

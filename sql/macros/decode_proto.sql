@@ -36,7 +36,7 @@ arraySum(r -> arraySum(s -> length(s.spans), r.scope_spans), resource_spans)
 {%- endmacro %}
 
 {% macro resources(source) %}
-{{ otlp.resources(source, 'resource_spans', 'scope_spans') }}
+{{ otlp.resources(source, 'resource_spans', 'scope_spans', otlp.map_text('resource.resource.attributes')) }}
 {%- endmacro %}
 
 {% macro scopes(source) %}
@@ -66,4 +66,56 @@ FROM {{ source }}
 ARRAY JOIN scope_span.spans AS span
 {%- endmacro %}
 
-{% set steps = [('resources', resources), ('scopes', scopes), ('decoded', spans)] %}
+{% set span_steps = [('resources', resources), ('scopes', scopes), ('decoded', spans)] %}
+
+{% macro logs_columns() %}
+    resource_logs Array(Tuple(
+        resource Tuple(attributes Map(String, {{ otlp.any_type(1) }})),
+        scope_logs Array(Tuple(
+            log_records Array(Tuple(
+                time_unix_nano UInt64,
+                observed_time_unix_nano UInt64,
+                severity_number Int32,
+                severity_text String,
+                event_name String,
+                trace_id String,
+                span_id String,
+                body {{ otlp.any_type(4) }},
+                attributes Map(String, {{ otlp.any_type(4) }})
+            ))
+        ))
+    ))
+{%- endmacro %}
+
+{% macro log_count() -%}
+arraySum(r -> arraySum(s -> length(s.log_records), r.scope_logs), resource_logs)
+{%- endmacro %}
+
+{% macro log_resources(source) %}
+{{ otlp.resources(source, 'resource_logs', 'scope_logs', otlp.map_text('resource.resource.attributes')) }}
+{%- endmacro %}
+
+{% macro log_scopes(source) %}
+SELECT * EXCEPT (scope_logs), arrayJoin(scope_logs).log_records AS records
+FROM {{ source }}
+{%- endmacro %}
+
+{% macro logs(source) %}
+SELECT
+    {{ expand_message }}, tenant_id, env, service_name, keep_content, retention_days,
+    record.time_unix_nano AS time_nano,
+    record.observed_time_unix_nano AS observed_nano,
+    record.severity_number AS severity_number,
+    record.severity_text AS severity_text,
+    record.event_name AS event_name,
+    record.trace_id AS trace_bytes,
+    record.span_id AS span_bytes,
+    {{ otlp.any_text('record.body') }} AS body,
+    record.body.value IN ('array_value', 'kvlist_value') AS body_is_json,
+    mapKeys(record.attributes) AS attribute_keys,
+    arrayMap(x -> {{ otlp.any_text('x') }}, mapValues(record.attributes)) AS attribute_values
+FROM {{ source }}
+ARRAY JOIN records AS record
+{%- endmacro %}
+
+{% set log_steps = [('resources', log_resources), ('scopes', log_scopes), ('decoded', logs)] %}

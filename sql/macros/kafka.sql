@@ -58,3 +58,21 @@ SELECT
 FROM {{ database }}.{{ name }}
 WHERE _error != '';
 {% endmacro %}
+
+{# The Null tables between the steps; their columns are what the step before selects. #}
+{% macro step_tables(prefix, first, steps) %}
+{% for name, step in steps %}
+CREATE TABLE IF NOT EXISTS {{ database }}.{{ prefix }}_{{ name }} ENGINE = Null EMPTY AS
+{{ step(database ~ '.' ~ (first if loop.first else prefix ~ '_' ~ steps[loop.index0 - 1][0])) }};
+
+{% endfor %}
+{% endmacro %}
+
+{# Last step first: the consumer starts with the view on the Kafka table, when all behind it is in place. #}
+{% macro step_views(prefix, first, steps) %}
+{% for index in range(steps | length - 1, -1, -1) %}
+CREATE MATERIALIZED VIEW IF NOT EXISTS {{ database }}.{{ prefix }}_{{ steps[index][0] }}_mv TO {{ database }}.{{ prefix }}_{{ steps[index][0] }} AS
+{{ steps[index][1](database ~ '.' ~ (first if index == 0 else prefix ~ '_' ~ steps[index - 1][0])) }};
+
+{% endfor %}
+{% endmacro %}

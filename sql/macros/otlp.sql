@@ -43,7 +43,7 @@ toUInt64(toUnixTimestamp64Nano(toDateTime64({{ ts }}, 9, 'UTC')))
    clock makes neither a thousand partitions nor rows that the TTL deletes unseen. An unbelievable start becomes the end,
    else hour_nano, the hour in which Kafka took the message: coarse, so that the same span sent again a moment later gets
    the same sort key and collapses with the first. #}
-{% macro resources(source, list, scopes) %}
+{% macro resources(source, list, scopes, attributes_text) %}
 SELECT
     topic, partition, offset, message_ts, ingest_ts,
     {{ ns_of('message_ts') }} - {{ retention.oldest_days * 86400 }}000000000 AS oldest_nano,
@@ -63,7 +63,7 @@ FROM
     (
         SELECT
             topic, partition, offset, message_ts, ingest_ts,
-            {{ map_text('resource.resource.attributes') }} AS resource_attributes,
+            {{ attributes_text }} AS resource_attributes,
             resource.{{ scopes }} AS {{ scopes }}
         FROM
         (

@@ -1,0 +1,154 @@
+{# OTLP as JSON, as the collector's Kafka exporter writes it: hex ids, 64-bit integers as strings, enums as numbers.
+   Everything is read as text, so that an odd value spoils itself and not the whole message; lists stay raw OTLP JSON. #}
+{% import 'macros/otlp.sql' as otlp with context %}
+{% set expand_message = 'topic, partition, offset, message_ts, ingest_ts, oldest_nano, newest_nano, hour_nano' %}
+
+{% macro any_type() -%}
+Tuple(stringValue Nullable(String), boolValue Nullable(String), intValue Nullable(String), doubleValue Nullable(String), arrayValue Nullable(String), kvlistValue Nullable(String), bytesValue Nullable(String))
+{%- endmacro %}
+
+{% macro attributes_type() -%}
+Array(Tuple(key String, value {{ any_type() }}))
+{%- endmacro %}
+
+{# Lists are unwrapped by one regular expression, like the protobuf ones (infra/schema_text.py). Empty ones and unset
+   values are first brought into one form; the quotes of strings are escaped, so the texts replaced are never theirs. #}
+{% macro list_json(raw, key) -%}
+replaceRegexpAll(replaceAll(replaceAll(replaceAll(concat('{"{{ key }}":', assumeNotNull({{ raw }}), '}'), '{"kvlistValue":{"values":[]}}', '{"kvlistValue":{}}'), '{"arrayValue":{}}', '{"arrayValue":{"values":[]}}'), '"value":{}', '"value":null'), {{ nested.json_pattern | sql_string }}, {{ nested.replacement | sql_string }})
+{%- endmacro %}
+
+{% macro any_text(v) -%}
+multiIf({{ v }}.stringValue IS NOT NULL, assumeNotNull({{ v }}.stringValue), {{ v }}.intValue IS NOT NULL, assumeNotNull({{ v }}.intValue), {{ v }}.arrayValue IS NOT NULL, {{ list_json(v ~ '.arrayValue', 'arrayValue') }}, {{ v }}.kvlistValue IS NOT NULL, {{ list_json(v ~ '.kvlistValue', 'kvlistValue') }}, coalesce({{ v }}.boolValue, {{ v }}.doubleValue, {{ v }}.bytesValue, 'null'))
+{%- endmacro %}
+
+{% macro map_text(list) -%}
+mapFromArrays({{ list }}.key, arrayMap(x -> {{ any_text('x') }}, {{ list }}.value))
+{%- endmacro %}
+
+{# The bytes of a hex id; of anything else the text itself, which then counts as a wrong id. #}
+{% macro id_bytes(text) -%}
+if(match({{ text }}, '^([0-9a-fA-F]{2})*$'), unhex({{ text }}), {{ text }})
+{%- endmacro %}
+
+{% macro spans_columns() %}
+    resourceSpans Array(Tuple(
+        resource Tuple(attributes {{ attributes_type() }}),
+        scopeSpans Array(Tuple(
+            scope Tuple(name String, version String),
+            spans Array(Tuple(
+                traceId String,
+                spanId String,
+                parentSpanId String,
+                name String,
+                kind String,
+                startTimeUnixNano String,
+                endTimeUnixNano String,
+                attributes {{ attributes_type() }},
+                events Array(Tuple(timeUnixNano String, name String, attributes {{ attributes_type() }})),
+                links Array(Tuple(traceId String, spanId String, attributes {{ attributes_type() }})),
+                status Tuple(message String, code String)
+            ))
+        ))
+    ))
+{%- endmacro %}
+
+{% macro format_settings(message) %}
+    kafka_format = 'JSONEachRow',
+    input_format_skip_unknown_fields = 1,
+    input_format_null_as_default = 1,
+    input_format_json_ignore_unknown_keys_in_named_tuple = 1,
+    input_format_json_defaults_for_missing_elements_in_named_tuple = 1,
+    input_format_json_read_numbers_as_strings = 1,
+    input_format_json_read_bools_as_strings = 1,
+    input_format_json_read_objects_as_strings = 1,
+    input_format_json_read_arrays_as_strings = 1
+{%- endmacro %}
+
+{% macro span_count() -%}
+arraySum(r -> arraySum(s -> length(s.spans), r.scopeSpans), resourceSpans)
+{%- endmacro %}
+
+{% macro resources(source) %}
+{{ otlp.resources(source, 'resourceSpans', 'scopeSpans', map_text('resource.resource.attributes')) }}
+{%- endmacro %}
+
+{% macro scopes(source) %}
+SELECT * EXCEPT (scopeSpans), arrayJoin(scopeSpans) AS scope_span
+FROM {{ source }}
+{%- endmacro %}
+
+{% macro spans(source) %}
+SELECT
+    {{ expand_message }}, tenant_id, env, service_name, resource_attributes, keep_content, retention_days,
+    scope_span.scope.name AS scope_name,
+    scope_span.scope.version AS scope_version,
+    {{ id_bytes('span.traceId') }} AS trace_bytes,
+    {{ id_bytes('span.spanId') }} AS span_bytes,
+    {{ id_bytes('span.parentSpanId') }} AS parent_bytes,
+    span.name AS operation,
+    if(toInt32OrZero(span.kind) BETWEEN 0 AND 5, toInt32OrZero(span.kind), 0) AS kind,
+    if(toInt32OrZero(span.status.code) BETWEEN 0 AND 2, toInt32OrZero(span.status.code), 0) AS status_code,
+    span.status.message AS status_message,
+    toUInt64OrZero(span.startTimeUnixNano) AS start_nano,
+    toUInt64OrZero(span.endTimeUnixNano) AS end_nano,
+    span.attributes.key AS attribute_keys,
+    arrayMap(x -> {{ any_text('x') }}, span.attributes.value) AS attribute_values,
+    arrayMap(e -> (toUInt64OrZero(e.timeUnixNano), e.name, {{ map_text('e.attributes') }}, toUInt64OrZero(e.timeUnixNano) BETWEEN oldest_nano AND newest_nano), span.events) AS span_events,
+    arrayMap(l -> (toFixedString(substring({{ id_bytes('l.traceId') }}, 1, 16), 16), toFixedString(substring({{ id_bytes('l.spanId') }}, 1, 8), 8), {{ map_text('l.attributes') }}), span.links) AS links
+FROM {{ source }}
+ARRAY JOIN scope_span.spans AS span
+{%- endmacro %}
+
+{% set span_steps = [('resources', resources), ('scopes', scopes), ('decoded', spans)] %}
+
+{% macro logs_columns() %}
+    resourceLogs Array(Tuple(
+        resource Tuple(attributes {{ attributes_type() }}),
+        scopeLogs Array(Tuple(
+            logRecords Array(Tuple(
+                timeUnixNano String,
+                observedTimeUnixNano String,
+                severityNumber String,
+                severityText String,
+                eventName String,
+                traceId String,
+                spanId String,
+                body {{ any_type() }},
+                attributes {{ attributes_type() }}
+            ))
+        ))
+    ))
+{%- endmacro %}
+
+{% macro log_count() -%}
+arraySum(r -> arraySum(s -> length(s.logRecords), r.scopeLogs), resourceLogs)
+{%- endmacro %}
+
+{% macro log_resources(source) %}
+{{ otlp.resources(source, 'resourceLogs', 'scopeLogs', map_text('resource.resource.attributes')) }}
+{%- endmacro %}
+
+{% macro log_scopes(source) %}
+SELECT * EXCEPT (scopeLogs), arrayJoin(scopeLogs).logRecords AS records
+FROM {{ source }}
+{%- endmacro %}
+
+{% macro logs(source) %}
+SELECT
+    {{ expand_message }}, tenant_id, env, service_name, keep_content, retention_days,
+    toUInt64OrZero(record.timeUnixNano) AS time_nano,
+    toUInt64OrZero(record.observedTimeUnixNano) AS observed_nano,
+    toInt32OrZero(record.severityNumber) AS severity_number,
+    record.severityText AS severity_text,
+    record.eventName AS event_name,
+    {{ id_bytes('record.traceId') }} AS trace_bytes,
+    {{ id_bytes('record.spanId') }} AS span_bytes,
+    {{ any_text('record.body') }} AS body,
+    record.body.arrayValue IS NOT NULL OR record.body.kvlistValue IS NOT NULL AS body_is_json,
+    record.attributes.key AS attribute_keys,
+    arrayMap(x -> {{ any_text('x') }}, record.attributes.value) AS attribute_values
+FROM {{ source }}
+ARRAY JOIN records AS record
+{%- endmacro %}
+
+{% set log_steps = [('resources', log_resources), ('scopes', log_scopes), ('decoded', logs)] %}
