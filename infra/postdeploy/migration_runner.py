@@ -74,9 +74,7 @@ def read_record(client: Client, database: str = DATABASE) -> dict[int, Applied]:
         return {}
     record: dict[int, Applied] = {}
     query = render(SQL / "postdeploy" / "ledger.sql", {"database": database})
-    for number, name, file_checksum, statement, statement_checksum, finished in client.query(
-        query
-    ).result_rows:
+    for number, name, file_checksum, statement, statement_checksum, finished in client.query(query).result_rows:
         entry = record.setdefault(int(number), Applied(str(name)))
         entry.name, entry.checksum = str(name), str(file_checksum)
         entry.statements[int(statement)] = str(statement_checksum)

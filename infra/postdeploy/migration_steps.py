@@ -48,18 +48,14 @@ class MigrationProvider(ResourceProvider):
     def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
         before = _olds.get("checksum")
         if before and before != news["checksum"]:
-            return CheckResult(
-                news, [CheckFailure("checksum", edited(news["name"], before, news["checksum"]))]
-            )
+            return CheckResult(news, [CheckFailure("checksum", edited(news["name"], before, news["checksum"]))])
         return CheckResult(news, [])
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
         return DiffResult(changes=changed(olds, news, "number", "kind"))
 
     def create(self, props: dict[str, Any]) -> CreateResult:
-        migration = MigrationSql(
-            int(props["number"]), props["name"], props["kind"], props["checksum"], props["sql"]
-        )
+        migration = MigrationSql(int(props["number"]), props["name"], props["kind"], props["checksum"], props["sql"])
         with client_of(props) as client:
             apply_one(client, migration)
         return CreateResult(props["name"], plain_props(props))

@@ -74,22 +74,14 @@ def migration_files(folder: Path = FOLDER) -> list[MigrationFile]:
     for path in sorted(folder.iterdir()):
         named = _NAME.fullmatch(path.name)
         if named is None:
-            raise UserError(
-                f"{path.name} in {folder.name}/ is no migration: name it NNNN_lower_case_name.sql"
-            )
+            raise UserError(f"{path.name} in {folder.name}/ is no migration: name it NNNN_lower_case_name.sql")
         number = int(named[1])
         if files and files[-1].number == number:
-            raise UserError(
-                f"{files[-1].path.name} and {path.name} have the same number; give the newer one the next"
-            )
+            raise UserError(f"{files[-1].path.name} and {path.name} have the same number; give the newer one the next")
         expected = files[-1].number + 1 if files else 1
         if number != expected:
-            raise UserError(
-                f"{path.name}: {expected:04} is missing before it; restore that file or renumber this one"
-            )
-        files.append(
-            MigrationFile(number, path.stem, _kind(path), sha256(path.read_bytes()).hexdigest(), path)
-        )
+            raise UserError(f"{path.name}: {expected:04} is missing before it; restore that file or renumber this one")
+        files.append(MigrationFile(number, path.stem, _kind(path), sha256(path.read_bytes()).hexdigest(), path))
     return files
 
 
@@ -98,9 +90,7 @@ def _kind(path: Path) -> str:
     choice = ", ".join(f"{kind} ({meaning})" for kind, meaning in KINDS.items())
     if len(kinds) != 1:
         found = "has no line" if not kinds else f"has {len(kinds)} lines"
-        raise UserError(
-            f"{path.name} {found} `-- kind: …`; write exactly one below the header comment: {choice}"
-        )
+        raise UserError(f"{path.name} {found} `-- kind: …`; write exactly one below the header comment: {choice}")
     if kinds[0] not in KINDS:
         raise UserError(f"{path.name}: kind {kinds[0]!r} is unknown; write one of {choice}")
     return kinds[0]

@@ -23,9 +23,7 @@ FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2106, 2, 7, tzinfo=UTC)
 
 def _exact(value: Any) -> Any:
     if isinstance(value, float):
-        raise ValueError(
-            "a price is written in quotes, so that no binary fraction stands between it and its decimals"
-        )
+        raise ValueError("a price is written in quotes, so that no binary fraction stands between it and its decimals")
     return value
 
 
@@ -61,9 +59,7 @@ class ModelPrice(BaseModel):
     def row(self) -> str:
         """The row as JSON: decimals as text, times in UTC."""
         row: dict[str, Any] = {"provider": self.provider, "model": self.model}
-        row |= {
-            key: _utc(getattr(self, key)).strftime("%Y-%m-%d %H:%M:%S") for key in ("valid_from", "valid_to")
-        }
+        row |= {key: _utc(getattr(self, key)).strftime("%Y-%m-%d %H:%M:%S") for key in ("valid_from", "valid_to")}
         for kind in ("input", "cached", "output", "reasoning"):
             price = getattr(self, f"{kind}_usd_per_million")
             row[f"{kind}_usd_per_million"] = None if price is None else f"{price:.6f}"
@@ -94,26 +90,20 @@ def price_rows(path: Path = PATH) -> dict[str, str]:
         if _utc(price.valid_from) > _utc(price.valid_to):
             raise UserError(f"{path.name}: entry {number} ({label}): valid_from is after valid_to")
         for other in known:
-            if _utc(price.valid_from) <= _utc(other.valid_to) and _utc(other.valid_from) <= _utc(
-                price.valid_to
-            ):
+            if _utc(price.valid_from) <= _utc(other.valid_to) and _utc(other.valid_from) <= _utc(price.valid_to):
                 raise UserError(
                     f"{path.name}: entry {number} ({label}): its time overlaps with another entry of this provider and "
                     "model; end the older one (valid_to) before the newer begins"
                 )
         known.append(price)
     flat = [price for group in prices.values() for price in group]
-    return {
-        f"{p.provider or 'any'}/{p.model} from {_utc(p.valid_from):%Y-%m-%dT%H:%M:%SZ}": p.row() for p in flat
-    }
+    return {f"{p.provider or 'any'}/{p.model} from {_utc(p.valid_from):%Y-%m-%dT%H:%M:%SZ}": p.row() for p in flat}
 
 
 def _line(path: Path, number: int, label: str, item: Any) -> str:
     where = ".".join(str(part) for part in item["loc"]) or "entry"
     message = item["msg"].removeprefix("Value error, ")
-    return (
-        f"{path.name}: entry {number} ({label or 'no model'}): {where}: {message} (found {item['input']!r})"
-    )
+    return f"{path.name}: entry {number} ({label or 'no model'}): {where}: {message} (found {item['input']!r})"
 
 
 class ModelPrices(ReferenceTable, module="postdeploy", name="ModelPrices"):

@@ -49,9 +49,7 @@ def live_rows(client: Client, table: str) -> list[str] | None:
 def comparable(row: str) -> tuple[tuple[str, Any], ...]:
     """A row's JSON as values that are equal when the rows are: a price is the same with more zeros."""
     values = json.loads(row)
-    return tuple(
-        sorted((k, Decimal(v) if v and k.endswith("_per_million") else v) for k, v in values.items())
-    )
+    return tuple(sorted((k, Decimal(v) if v and k.endswith("_per_million") else v) for k, v in values.items()))
 
 
 class ReferenceTableProvider(ResourceProvider):
@@ -84,9 +82,7 @@ class ReferenceTableProvider(ResourceProvider):
         names = {comparable(row): name for name, row in props["rows"].items()}
         if {comparable(row) for row in live} == set(names):
             return ReadResult(id_, outs)
-        known = {
-            names.get(comparable(row), f"only in ClickHouse {number}"): row for number, row in enumerate(live)
-        }
+        known = {names.get(comparable(row), f"only in ClickHouse {number}"): row for number, row in enumerate(live)}
         rows = {name: props["rows"].get(name, row) for name, row in known.items()}
         return ReadResult(id_, {**outs, "rows": rows}, {**outs, "rows": rows})
 

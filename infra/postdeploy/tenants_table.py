@@ -19,9 +19,7 @@ def tenant_rows(settings: Settings) -> dict[str, str]:
     """Tenant to its row; `*` stands for every tenant without a row of its own. Raises UserError."""
     for tenant, days in settings.tenantRetentionDays.items():
         if not 1 <= days <= MOST_DAYS:
-            raise UserError(
-                f"tenantRetentionDays: {tenant}: {days} days; a number from 1 to {MOST_DAYS} is expected"
-            )
+            raise UserError(f"tenantRetentionDays: {tenant}: {days} days; a number from 1 to {MOST_DAYS} is expected")
     everybody = EVERYBODY in settings.contentTenants
     rows = {}
     for tenant in sorted({*settings.contentTenants, *settings.tenantRetentionDays}):
