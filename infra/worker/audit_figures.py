@@ -83,8 +83,7 @@ def _compare(client: Client, keys: Sequence[Key]) -> dict[Key, Compared]:
     first, end = bounds(keys)
     now_ms = statements.server_ms(client)
     rollups = {
-        name: {"table": table, "select": recomputed(name, raw_where(keys), 0)}
-        for name, table in ROLLUPS.items()
+        name: {"table": table, "select": recomputed(name, raw_where(keys), 0)} for name, table in ROLLUPS.items()
     }
     query = {
         "first": first,
@@ -154,9 +153,7 @@ def _row(figures: Figures, name: str) -> AuditRow:
         if name in names and name in figures.compared[key].differences()
     }
     shown = [f"{key.tenant_id} {key.time:%Y-%m-%d %H:%M} {_whole(amount):+}" for key, amount in wrong.items()]
-    detail = ", ".join(shown[:EXAMPLES]) + (
-        f", {len(shown) - EXAMPLES} more" if len(shown) > EXAMPLES else ""
-    )
+    detail = ", ".join(shown[:EXAMPLES]) + (f", {len(shown) - EXAMPLES} more" if len(shown) > EXAMPLES else "")
     return AuditRow(name, expected, found, _whole(sum(abs(amount) for amount in wrong.values())), detail)
 
 

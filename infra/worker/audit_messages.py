@@ -40,9 +40,7 @@ def _partition(client: Client, at: Position, since_ms: int) -> AuditRow:
     if twice:
         notes.append(f"{twice} arrived more than once")
     if holes:
-        notes.append(
-            "missing " + ", ".join(f"{low}-{high}" if low != high else str(low) for low, high in holes)
-        )
+        notes.append("missing " + ", ".join(f"{low}-{high}" if low != high else str(low) for low, high in holes))
     expected = stop - start + unread
     return AuditRow(name, expected, int(found), expected - int(found), ", ".join(notes))
 

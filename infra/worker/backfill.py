@@ -112,14 +112,10 @@ def _begin(client: Client, start: datetime, end: datetime | None, tenant: str, r
     found = [] if restart else statements.rows(client, "worker/backfill_open", **terms)
     if found:
         id_, last, minute, at_tenant, minutes, spans, refused, postponed = found[0]
-        state = Backfill(
-            id_, first, last, end is None, tenant, True, 0, _hours(first, last), minutes, spans, refused
-        )
+        state = Backfill(id_, first, last, end is None, tenant, True, 0, _hours(first, last), minutes, spans, refused)
         keys = {Key(str(name), int(at)) for name, at in postponed}
         return _Way(state, (minute, at_tenant), keys)
-    state = Backfill(
-        str(uuid.uuid4()), first, last, end is None, tenant, False, hours_total=_hours(first, last)
-    )
+    state = Backfill(str(uuid.uuid4()), first, last, end is None, tenant, False, hours_total=_hours(first, last))
     way = _Way(state)
     _record(client, way, "started")
     return way
@@ -153,9 +149,7 @@ def _by_quiet(client: Client, keys: Sequence[Key]) -> tuple[list[Key], list[Key]
     return sorted(set(keys) - set(loud)), loud
 
 
-def _rebuild(
-    client: Client, keys: Sequence[Key], columns: dict[str, str], trace_columns: str
-) -> RepairResult:
+def _rebuild(client: Client, keys: Sequence[Key], columns: dict[str, str], trace_columns: str) -> RepairResult:
     retention, now_ms = raw_retention(client), statements.server_ms(client)
     result = RepairResult(expired=[key for key in keys if retention.may_be_deleted(key, now_ms)])
     keys = sorted(set(keys) - set(result.expired))
@@ -186,9 +180,7 @@ def _advance(
     _record(client, way, "batch", counts, [*loud, *result.busy])
 
 
-def _do_postponed(
-    client: Client, way: _Way, columns: dict[str, str], trace_columns: str, patience: float
-) -> None:
+def _do_postponed(client: Client, way: _Way, columns: dict[str, str], trace_columns: str, patience: float) -> None:
     """Minutes that were receiving rows, one by one as they fall quiet; what does not, stays to the views."""
     deadline = time.monotonic() + patience
     while way.postponed:

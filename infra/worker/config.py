@@ -39,6 +39,4 @@ def read_config(path: Path) -> WorkerConfig:
             Settings.model_validate(values["settings"]),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"worker configuration {path}: {error!r}; `telemetry up` writes this file anew"
-        ) from None
+        raise UserError(f"worker configuration {path}: {error!r}; `telemetry up` writes this file anew") from None

@@ -59,9 +59,7 @@ def _topic(admin: AdminClient, topic: str, timeout: float) -> list[Position]:
     partitions = [TopicPartition(topic, number) for number in sorted(metadata.partitions)]
     asked = ConsumerGroupTopicPartitions(GROUPS[topic], partitions)
     groups = admin.list_consumer_group_offsets([asked], request_timeout=timeout)
-    committed = {
-        item.partition: item.offset for item in groups[GROUPS[topic]].result().topic_partitions or []
-    }
+    committed = {item.partition: item.offset for item in groups[GROUPS[topic]].result().topic_partitions or []}
 
     def offsets(spec: OffsetSpec) -> dict[int, int]:
         futures = admin.list_offsets({item: spec for item in partitions}, request_timeout=timeout)

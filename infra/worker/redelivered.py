@@ -12,7 +12,7 @@ from infra.worker.keys import DAY, Key
 
 COMMIT_MS = 15_000
 """A row's ingest time is taken when its block is read; it can be seen up to this much later."""
-LOOK_BACK_MS = 60_000
+LOOK_BACK_MS = 30_000
 """How far before its watermark a pass looks, so that a slow insert is not missed."""
 STEP_MS = 600_000
 """Longer stretches (after the worker was down) are looked at in steps of this, in bounded memory."""

@@ -101,17 +101,13 @@ def repair_batch(
     for rollup, table in ROLLUPS.items():
         select = recomputed(rollup, where, generation)
         statements.run(client, "worker/recompute", table=table, columns=columns[rollup], select=select)
-    thinner = statements.rows(
-        client, "worker/thinner", generation=generation, keys=sql_tuples(keys), **chosen
-    )
+    thinner = statements.rows(client, "worker/thinner", generation=generation, keys=sql_tuples(keys), **chosen)
     refused = set(keys_of(thinner))
     after = arrivals(client, keys) if quiet_only else {}
     busy = {key for key in keys if before.get(key) != after.get(key)} - refused
     good = [key for key in keys if key not in refused and key not in busy]
     if good:
-        statements.run(
-            client, "worker/flip", generation=generation, computed_at=computed_at, keys=sql_tuples(good)
-        )
+        statements.run(client, "worker/flip", generation=generation, computed_at=computed_at, keys=sql_tuples(good))
     return RepairResult(good, [], sorted(refused), sorted(busy))
 
 

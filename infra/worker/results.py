@@ -28,9 +28,7 @@ class StepResult:
 def record(client: Client, step: str, result: StepResult) -> None:
     """Adds the result to telemetry.worker_results."""
     detail = json.dumps(result.detail, default=str)
-    statements.run(
-        client, "worker/result_record", step=step, ok=result.ok, value=float(result.value), detail=detail
-    )
+    statements.run(client, "worker/result_record", step=step, ok=result.ok, value=float(result.value), detail=detail)
 
 
 def watermark(client: Client) -> int:

@@ -62,8 +62,9 @@ def raw_where(keys: Sequence[Key]) -> str:
 
 def recomputed(rollup: str, where: str, generation: int) -> str:
     """The rollup's SELECT over deduplicated raw: the very text that its materialized view was made from."""
-    source = "telemetry.spans_raw FINAL"
-    return text(f"rollups/{rollup}", database="telemetry", source=source, where=where, generation=generation)
+    # As a subquery, because a table with FINAL takes no alias; columns that are not needed are not read.
+    source = text("worker/deduplicated", where=where)
+    return text(f"rollups/{rollup}", database="telemetry", source=source, where="", generation=generation)
 
 
 def keys_of(table: Iterable[tuple[Any, ...]]) -> list[Key]:

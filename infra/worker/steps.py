@@ -21,8 +21,8 @@ from infra.worker.tidy import tidy
 RECORD_SECONDS = 60.0
 """An uneventful step leaves at most one row in this time."""
 CANARY_TIMEOUT = 30.0
-AUDIT_LOOK_BACK = 2
-"""An audit looks at what arrived within this many of its intervals: nothing is looked at less than twice."""
+AUDIT_OVERLAP = 30
+"""Seconds by which an audit looks further back than its interval."""
 TIDY_SECONDS = 600.0
 
 Step = Callable[[Client], StepResult]
@@ -61,8 +61,8 @@ class Audit:
     config: WorkerConfig
 
     def __call__(self, client: Client) -> StepResult:
-        look_back = AUDIT_LOOK_BACK * self.config.settings.workerAuditSeconds * 1000
-        since = server_ms(client) - look_back
+        seconds = self.config.settings.workerAuditSeconds + AUDIT_OVERLAP
+        since = server_ms(client) - seconds * 1000
         report = audit(client, read_positions(self.config.kafka), since_ms=since, repair=True)
         wrong = [row for row in report.rows if row.difference]
         said = "; ".join(f"{row.name}: expected {row.expected}, found {row.found}" for row in wrong)

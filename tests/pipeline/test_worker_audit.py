@@ -24,6 +24,7 @@ from tests.pipeline.worker_world import (
     expected,
     insert_into,
     make_spans,
+    rows,
     shown,
 )
 
@@ -111,9 +112,7 @@ def test_the_newest_offset_missing_is_seen_although_nothing_arrived_lately(clien
 def test_messages_that_kafka_deleted_unread_are_a_difference(client: Client):
     deliver(client, [span for span in spans_of_an_hour_ago() if span.offset < FIRST + 10])
     report = run(client, partition(FIRST + 10, end=FIRST + 30, begin=FIRST + 15))
-    assert wrong(report) == {
-        "offsets otel-spans/0": (5.0, "lag 15, 5 deleted by Kafka before they were read")
-    }
+    assert wrong(report) == {"offsets otel-spans/0": (5.0, "lag 15, 5 deleted by Kafka before they were read")}
 
 
 def test_a_message_that_came_twice_and_was_repaired_is_named_but_no_difference(client: Client):
@@ -134,9 +133,7 @@ def test_a_message_of_which_rows_are_missing_is_named_and_cannot_be_mended(clien
     deliver(client, spans[:-3], ledger=False)
     enter(client, spans)
     report = run(client, partition(FIRST + 20), mend=True)
-    assert wrong(report) == {
-        "rows of messages otel-spans": (3.0, f"20 messages, short: 0/{FIRST + 19}: 17 of 20")
-    }
+    assert wrong(report) == {"rows of messages otel-spans": (3.0, f"20 messages, short: 0/{FIRST + 19}: 17 of 20")}
 
 
 def test_a_span_that_raw_lacks_is_found(client: Client):
@@ -153,12 +150,10 @@ def test_a_span_that_raw_lacks_is_found(client: Client):
         ("spans_minute_data", {"spans", "errors"}),
         ("cost_minute_data", {"model calls", "prompt tokens", "cost (USD)"}),
         ("tools_minute_data", {"tool calls", "tool errors"}),
-        ("runs_data", {"spans of runs", "cost of runs (USD)"}),
+        ("runs_data", {"run steps", "run model calls", "run cost (USD)"}),
     ],
 )
-def test_a_rollup_that_counted_something_twice_is_found_and_mended(
-    client: Client, table: str, figures: set[str]
-):
+def test_a_rollup_that_counted_something_twice_is_found_and_mended(client: Client, table: str, figures: set[str]):
     spans = spans_of_an_hour_ago()
     deliver(client, spans)
     # The first arrival of a block reached one rollup alone.
@@ -197,13 +192,13 @@ def test_a_dead_letter_that_is_not_kept_is_found(client: Client):
     client.insert(
         "telemetry.ingest_ledger",
         [["otel-spans", 0, FIRST, 0, True, now]],
-        column_names=["topic", "partition", "offset", "spans", "error", "ingest_ts"],
+        column_names=["topic", "partition", "offset", "spans", "is_dead_letter", "ingest_ts"],
     )
     assert wrong(run(client, partition(FIRST + 1))) == {"dead letters": (1.0, "")}
     client.insert(
         "telemetry.dead_letters",
-        [["otel-spans", 0, FIRST, now]],
-        column_names=["topic", "partition", "offset", "ingest_ts"],
+        [["otel-spans", 0, FIRST, now, now]],
+        column_names=["topic", "partition", "offset", "message_ts", "ingest_ts"],
     )
     assert run(client, partition(FIRST + 1)).ok
 
@@ -224,7 +219,7 @@ def test_nothing_that_is_on_its_way_is_reported_while_spans_keep_coming(client: 
     feeder.start()
     try:
         for _ in range(3):
-            committed = client.query("SELECT max(offset) + 1 FROM telemetry.ingest_ledger").first_row[0]
+            committed = rows(client, "SELECT max(offset) + 1 FROM telemetry.ingest_ledger")[0][0]
             report = run(client, partition(max(committed, FIRST)))
             assert report.ok, wrong(report)
     finally:

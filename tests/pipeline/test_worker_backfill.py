@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -11,7 +14,7 @@ from clickhouse_connect.driver.client import Client
 
 from infra.errors import UserError
 from infra.worker import backfill as module
-from infra.worker.backfill import Backfill, backfill
+from infra.worker.backfill import backfill
 from infra.worker.keys import Key
 from infra.worker.steps import Recompute
 from tests.pipeline.clickhouse_front import Front
@@ -23,6 +26,7 @@ from tests.pipeline.worker_world import (
     empty,
     expected,
     make_spans,
+    rows,
     shown,
 )
 
@@ -50,10 +54,6 @@ def hours_ago(hours: int) -> datetime:
     return datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=hours)
 
 
-class Stopped(Exception):
-    """As a Ctrl-C would come."""
-
-
 def test_a_window_is_rebuilt_from_raw_and_nothing_outside_of_it(client: Client):
     spans = make_spans(4_000, 240, hours_ago(8), ingested=hours_ago(3))
     deliver(client, spans)
@@ -68,7 +68,7 @@ def test_a_window_is_rebuilt_from_raw_and_nothing_outside_of_it(client: Client):
     assert (done.finished, done.continued, done.refused, done.live) == (True, False, 0, ())
     assert (done.minutes, done.hours_done, done.hours_total) == (len(inside), 2, 2)
     traces = {span.trace_id for span in spans if span.key in inside}
-    found = client.query("SELECT uniqExact(trace_id) FROM telemetry.trace_index").first_row[0]
+    found = rows(client, "SELECT uniqExact(trace_id) FROM telemetry.trace_index")[0][0]
     assert found == len(traces)
 
 
@@ -89,20 +89,33 @@ def test_what_was_counted_twice_is_right_after_a_backfill_and_raw_counts_once(cl
     assert shown(client) == expected(spans)
 
 
-def test_a_stopped_backfill_continues_behind_its_last_batch(client: Client, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("infra.worker.keys.KEYS_PER_STATEMENT", 40)
+KILLED_IN_THE_SECOND_HOUR = """
+import os, signal, sys
+from datetime import datetime
+from infra.worker import keys
+from infra.worker.backfill import backfill
+from tests.pipeline.worker_world import client_of
+
+keys.KEYS_PER_STATEMENT = 40
+
+def watch(state):
+    if state.hours_done == 1 and state.minutes > 150:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+with client_of(int(sys.argv[1])) as client:
+    backfill(client, datetime.fromisoformat(sys.argv[2]), datetime.fromisoformat(sys.argv[3]), progress=watch)
+"""
+
+
+def test_a_killed_backfill_continues_behind_its_last_batch(client: Client, port: int, monkeypatch: pytest.MonkeyPatch):
     spans = make_spans(3_000, 180, hours_ago(6), ingested=hours_ago(2))
     deliver(client, spans)
     for table in ROLLUPS:
         client.command(f"TRUNCATE TABLE telemetry.{table}")
     window = (hours_ago(6), hours_ago(3))
-
-    def stop_in_the_second_hour(state: Backfill) -> None:
-        if state.hours_done == 1 and state.minutes > 150:
-            raise Stopped
-
-    with pytest.raises(Stopped):
-        backfill(client, *window, progress=stop_in_the_second_hour)
+    arguments = [str(port), *(when.isoformat() for when in window)]
+    killed = subprocess.run([sys.executable, "-c", KILLED_IN_THE_SECOND_HOUR, *arguments], timeout=120)
+    assert killed.returncode == -signal.SIGKILL
     half = set(shown(client))
     rebuilt: list[Key] = []
     original = module.repair_batch
@@ -139,9 +152,7 @@ def test_no_reader_sees_a_gap_or_a_double_while_a_window_is_rebuilt_under_load(c
                 seen = {key: value for key, value in shown(own).items() if key in right}
                 reads[0] += 1
                 if seen != right:
-                    odd.append(
-                        {key: (seen.get(key), right[key]) for key in right if seen.get(key) != right[key]}
-                    )
+                    odd.append({key: (seen.get(key), right[key]) for key in right if seen.get(key) != right[key]})
 
     live = make_spans(20_000, 1, datetime.now(UTC).replace(second=0, microsecond=0), seed=3, per_message=50)
 

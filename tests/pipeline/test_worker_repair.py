@@ -25,6 +25,7 @@ from tests.pipeline.worker_world import (
     expected,
     insert_into,
     make_spans,
+    rows,
     shown,
 )
 
@@ -117,7 +118,7 @@ def test_a_row_that_was_stored_late_but_read_before_the_repair_is_not_forgotten(
     recompute(client)
     # As if the repair had been made while this block, read shortly before it, was still being stored.
     pointer = "SELECT tenant_id, minute, generation FROM telemetry.rollup_generations FINAL"
-    tenant, minute, generation = client.query(pointer).first_row
+    tenant, minute, generation = rows(client, pointer)[0]
     before = server_ms(client) - COMMIT_MS - 1_000
     client.insert(
         "telemetry.rollup_generations",
@@ -202,5 +203,7 @@ def test_superseded_generations_are_deleted_and_no_figure_changes(client: Client
     assert tidy(client) == 0
     assert tidy(client, age_seconds=-1) > 0
     assert shown(client) == expected(spans)
-    generations = "SELECT max(n) FROM (SELECT uniqExact(generation) AS n FROM telemetry.runs_data GROUP BY tenant_id, minute)"
-    assert client.query(generations).first_row[0] == 1
+    generations = (
+        "SELECT max(n) FROM (SELECT uniqExact(generation) AS n FROM telemetry.runs_data GROUP BY tenant_id, minute)"
+    )
+    assert rows(client, generations)[0][0] == 1

@@ -16,14 +16,7 @@ FROM
     SELECT tenant_id, minute, 0, 0, 0, 0, 0, calls, errors, 0, 0
     FROM telemetry.tools_minute
     UNION ALL
-    SELECT data.tenant_id, data.minute, 0, 0, 0, 0, 0, 0, 0, data.spans, data.cost_usd
-    FROM telemetry.runs_data AS data
-    LEFT JOIN
-    (
-        SELECT tenant_id, minute, max(generation) AS generation
-        FROM telemetry.rollup_generations
-        GROUP BY tenant_id, minute
-    ) AS pointer ON pointer.tenant_id = data.tenant_id AND pointer.minute = data.minute
-    WHERE data.generation = pointer.generation
+    SELECT tenant_id, minute, 0, 0, 0, 0, 0, 0, 0, steps, cost_usd
+    FROM telemetry.runs_parts
 )
 GROUP BY tenant_id, at

@@ -20,6 +20,7 @@ from clickhouse_connect.driver.client import Client
 from infra.clickhouse import connect
 from infra.endpoints import ClickHouseAddress, Direct, KafkaAddress
 from infra.paths import CONFIGS, SQL
+from infra.postdeploy.statements import split
 from infra.schema import template_values
 from infra.settings import parse_settings
 from infra.templates import render
@@ -171,10 +172,12 @@ def shown(client: Client) -> dict[Key, Figures]:
         "run_spans",
         "run_cost",
     ]
-    return {
-        Key(row[0], int(row[1])): dict(zip(names, row[2:], strict=True))
-        for row in client.query(SHOWN).result_rows
-    }
+    return {Key(row[0], int(row[1])): dict(zip(names, row[2:], strict=True)) for row in client.query(SHOWN).result_rows}
+
+
+def rows(client: Client, query: str) -> list[tuple[Any, ...]]:
+    """The query's rows."""
+    return [tuple(row) for row in client.query(query).result_rows]
 
 
 @contextmanager
@@ -192,15 +195,9 @@ def apply_schema(client: Client) -> None:
     client.command("CREATE DATABASE IF NOT EXISTS telemetry")
     for folder in ("migrations", "ingest"):
         for path in sorted((SQL / folder).glob("*.sql")):
-            text = "\n".join(
-                line for line in render(path, values).splitlines() if not line.strip().startswith("--")
-            )
-            for statement in text.split(";\n"):
-                if statement.strip(" ;\n"):
-                    client.command(statement.strip(" ;\n"))
-    client.command(
-        "INSERT INTO telemetry.tenants (tenant_id, retention_days, keep_content) VALUES ('short', 1, false)"
-    )
+            for statement in split(render(path, values)):
+                client.command(statement)
+    client.command("INSERT INTO telemetry.tenants (tenant_id, retention_days, keep_content) VALUES ('short', 1, false)")
 
 
 TABLES = [

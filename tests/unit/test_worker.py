@@ -69,16 +69,10 @@ def test_batches_come_in_the_order_of_minutes_and_lose_no_key():
     [
         pytest.param(touched(10, 10), False, id="every span came once"),
         pytest.param(touched(11, 10), True, id="a span came twice"),
-        pytest.param(
-            touched(11, 10, computed_at=(NOON + 20) * 1000), False, id="repaired after it came twice"
-        ),
+        pytest.param(touched(11, 10, computed_at=(NOON + 20) * 1000), False, id="repaired after it came twice"),
         pytest.param(touched(12, 12, computed_at=(NOON - 5) * 1000), True, id="new rows after the repair"),
-        pytest.param(
-            touched(12, 12, computed_at=(NOON + 5) * 1000), True, id="rows shortly before the repair"
-        ),
-        pytest.param(
-            touched(1, 1, last=NOON * 1000 + REMEMBERED_MS), True, id="older than what span_keys keeps"
-        ),
+        pytest.param(touched(12, 12, computed_at=(NOON + 5) * 1000), True, id="rows shortly before the repair"),
+        pytest.param(touched(1, 1, last=NOON * 1000 + REMEMBERED_MS), True, id="older than what span_keys keeps"),
     ],
 )
 def test_a_minute_is_repaired_when_its_figures_may_be_wrong(item: Touched, needed: bool):
