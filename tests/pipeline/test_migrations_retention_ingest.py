@@ -28,9 +28,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     front.start()
     with connect(ClickHouseAddress("127.0.0.1", front.port), Direct()) as opened:
         opened.command("CREATE DATABASE telemetry")
-        for statement in split(
-            render(SQL / "migrations" / "0002_prices_and_tenants.sql", {"database": "telemetry"})
-        ):
+        for statement in split(render(SQL / "migrations" / "0002_prices_and_tenants.sql", {"database": "telemetry"})):
             opened.command(statement)
         yield opened
     front.stop()
@@ -49,9 +47,7 @@ def test_a_ttl_is_altered_only_where_it_differs_and_reaches_stored_parts_without
         "CREATE TABLE telemetry.r (t DateTime, x String) ENGINE = MergeTree ORDER BY t TTL t + toIntervalDay(180) "
         "SETTINGS min_bytes_for_wide_part = 0"
     )
-    client.command(
-        "INSERT INTO telemetry.r SELECT now() - INTERVAL 10 DAY, toString(number) FROM numbers(1000)"
-    )
+    client.command("INSERT INTO telemetry.r SELECT now() - INTERVAL 10 DAY, toString(number) FROM numbers(1000)")
     assert reconcile(client, ttl(180)) == []
     assert reconcile(client, ttl(90)) == ["r"]
     assert live_ttls(client, ["r"]) == {"r": "t + toIntervalDay(90)"}
@@ -89,9 +85,7 @@ def test_ingest_creates_a_kafka_table_after_all_of_its_views_and_drops_it_before
         ingest.create(client, texts)
         assert ingest.missing(client, names) == []
         assert count(client, "SELECT length(dependencies_table) FROM system.tables WHERE name = 'k'") == 2
-        times = (
-            "SELECT min(metadata_modification_time) FROM system.tables WHERE database = 'telemetry' AND name"
-        )
+        times = "SELECT min(metadata_modification_time) FROM system.tables WHERE database = 'telemetry' AND name"
         views = client.query(f"{times} IN ('k_mv', 'k_mv2')").result_rows[0][0]
         assert client.query(f"{times} = 'k'").result_rows[0][0] >= views
         ingest.drop(client, names)
@@ -115,9 +109,7 @@ def test_a_load_replaces_all_rows_and_the_dictionary_has_them(client: Client):
     for wanted in (rows, {"b": rows["b"]}, {}, rows):
         load(client, "tenants", "tenant", wanted)
         live = live_rows(client, "tenants")
-        assert live is not None and {comparable(row) for row in live} == {
-            comparable(row) for row in wanted.values()
-        }
+        assert live is not None and {comparable(row) for row in live} == {comparable(row) for row in wanted.values()}
         assert count(client, "SELECT count() FROM dictionary('telemetry.tenant')") == len(wanted)
     key = {"tenant": odd["tenant_id"]}
     query = "SELECT dictGet('telemetry.tenant', 'retention_days', %(tenant)s)"

@@ -53,10 +53,7 @@ def migration(number: int, *statements: str) -> Migration:
 
 
 def tables(client: Client) -> set[str]:
-    return {
-        row[0]
-        for row in client.query("SELECT name FROM system.tables WHERE database = 'telemetry'").result_rows
-    }
+    return {row[0] for row in client.query("SELECT name FROM system.tables WHERE database = 'telemetry'").result_rows}
 
 
 def test_what_is_pending_is_planned_run_recorded_and_then_no_longer_pending(client: Client):
@@ -69,17 +66,13 @@ def test_what_is_pending_is_planned_run_recorded_and_then_no_longer_pending(clie
     apply(client, both)
     assert tables(client) == {"a", "b", "c", "schema_migrations"}
     assert plan(client, both) == [] == apply(client, both)
-    rows = client.query(
-        "SELECT number, statement, finished FROM telemetry.schema_migrations ORDER BY ALL"
-    ).result_rows
+    rows = client.query("SELECT number, statement, finished FROM telemetry.schema_migrations ORDER BY ALL").result_rows
     assert [tuple(row) for row in rows] == [(1, 1, False), (1, 2, True), (2, 1, True)]
 
 
 def test_an_invalid_statement_is_named_and_the_next_run_continues_there(client: Client):
     with pytest.raises(UserError) as error:
-        apply(
-            client, [migration(1, table("a"), "ALTER TABLE telemetry.nothing ADD COLUMN y UInt8", table("b"))]
-        )
+        apply(client, [migration(1, table("a"), "ALTER TABLE telemetry.nothing ADD COLUMN y UInt8", table("b"))])
     text = str(error.value)
     for word in ("0001_m.sql", "statement 2 of 3", "ALTER TABLE telemetry.nothing", "Could not find table"):
         assert word in text, text

@@ -49,9 +49,7 @@ def test_a_bad_file_is_named(tmp_path: Path, files: dict[str, str], words: list[
 
 
 def test_an_unknown_placeholder_an_open_quote_and_an_empty_file_are_named(tmp_path: Path):
-    files = migration_files(
-        folder(tmp_path, m0001_a=GOOD, m0002_b=GOOD + "SELECT 'x", m0003_c="-- kind: delete\n")
-    )
+    files = migration_files(folder(tmp_path, m0001_a=GOOD, m0002_b=GOOD + "SELECT 'x", m0003_c="-- kind: delete\n"))
     for file, values, word in (
         (files[0], {}, "number"),
         (files[1], {"number": 1}, "line 4"),
@@ -73,9 +71,7 @@ def applied(number: int, statements: list[str], finished: bool, file_checksum: s
 
 def test_without_a_record_everything_is_pending():
     left = pending({}, [migration(1), migration(2)])
-    assert [(todo.migration.number, todo.remaining) for todo in left] == [
-        (n, ["SELECT 1", "SELECT 2"]) for n in (1, 2)
-    ]
+    assert [(todo.migration.number, todo.remaining) for todo in left] == [(n, ["SELECT 1", "SELECT 2"]) for n in (1, 2)]
 
 
 def test_an_interrupted_migration_continues_with_the_next_statement():

@@ -52,9 +52,7 @@ def test_two_prices_for_the_same_time_are_refused(tmp_path: Path):
 
 
 def test_rows_are_equal_when_their_prices_are():
-    assert comparable('{"a_per_million":"1.50","m":"1.50"}') == comparable(
-        '{"m":"1.50","a_per_million":"1.5"}'
-    )
+    assert comparable('{"a_per_million":"1.50","m":"1.50"}') == comparable('{"m":"1.50","a_per_million":"1.5"}')
     assert comparable('{"m":"1.50"}') != comparable('{"m":"1.5"}')
 
 

@@ -22,9 +22,7 @@ def test_semicolons_divide_only_outside_of_quotes_comments_and_heredocs(sql: str
     assert split(sql) == expected
 
 
-@pytest.mark.parametrize(
-    ("sql", "sign"), [("SELECT\n'open", "'"), ("SELECT\n/* open", "/*"), ("SELECT\n`open", "`")]
-)
+@pytest.mark.parametrize(("sql", "sign"), [("SELECT\n'open", "'"), ("SELECT\n/* open", "/*"), ("SELECT\n`open", "`")])
 def test_what_is_never_closed_is_named_with_its_line(sql: str, sign: str):
     with pytest.raises(ValueError, match="line 2") as error:
         split(sql)
@@ -32,9 +30,7 @@ def test_what_is_never_closed_is_named_with_its_line(sql: str, sign: str):
 
 
 def test_a_table_is_read_with_its_engine():
-    made = created(
-        "CREATE TABLE IF NOT EXISTS db.`k t` (engine String DEFAULT 'x') ENGINE = Kafka SETTINGS a = 1"
-    )
+    made = created("CREATE TABLE IF NOT EXISTS db.`k t` (engine String DEFAULT 'x') ENGINE = Kafka SETTINGS a = 1")
     assert made and (made.database, made.name, made.kind, made.engine) == ("db", "k t", "table", "Kafka")
 
 
