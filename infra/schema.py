@@ -10,7 +10,7 @@ import yaml
 from infra.endpoints import KafkaAddress
 from infra.errors import UserError
 from infra.paths import CONFIGS
-from infra.schema_text import JSON_PATTERN, PATTERN, REPLACEMENT
+from infra.schema_text import JSON_PATTERN, JSON_SPACE, PATTERN, REPLACEMENT
 from infra.settings import Settings
 
 DATABASE = "telemetry"
@@ -61,7 +61,11 @@ def aliases() -> dict[str, Any]:
         CONTENT_CODE: table["content"],
         ARGUMENTS_CODE: table["tool_call_arguments"],
     }
-    pairs = [(alias["name"], code * RANKS + rank) for code, group in groups.items() for rank, alias in enumerate(group)]
+    pairs = [
+        (alias["name"], code * RANKS + rank)
+        for code, group in groups.items()
+        for rank, alias in enumerate(group)
+    ]
     return {
         "names": [name for name, _ in pairs],
         "ids": [number for _, number in pairs],
@@ -105,5 +109,10 @@ def template_values(settings: Settings, kafka: KafkaAddress, schema_folder: str)
             "schema": f"{schema_folder.rstrip('/')}/otlp.proto" if schema_folder else "otlp.proto",
         },
         "aliases": aliases(),
-        "nested": {"pattern": PATTERN, "json_pattern": JSON_PATTERN, "replacement": REPLACEMENT},
+        "nested": {
+            "pattern": PATTERN,
+            "json_pattern": JSON_PATTERN,
+            "json_space": JSON_SPACE,
+            "replacement": REPLACEMENT,
+        },
     }

@@ -57,3 +57,5 @@ JSON_TOKENS = [
 ]
 """The same for OTLP's own JSON, as the collector writes it: {"arrayValue":{"values":[{"intValue":"1"}]}}."""
 JSON_PATTERN = "|".join(JSON_TOKENS)
+JSON_SPACE = rf"({STRING})|\s+"
+"""White space outside of strings: replaced by group 1."""

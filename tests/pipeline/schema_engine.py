@@ -1,0 +1,128 @@
+"""The whole schema in an engine with Null tables in place of the Kafka ones, fed with OTLP requests as messages."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+
+from infra.endpoints import KafkaAddress
+from infra.paths import CONFIGS, SQL
+from infra.schema import template_values
+from infra.settings import Settings
+from infra.templates import render
+
+STORAGE = """<clickhouse><storage_configuration><disks>
+<slow><type>local</type><path>{folder}/slow/</path></slow><s3><type>local</type><path>{folder}/s3/</path></s3></disks>
+<policies><tiered><volumes><hot><disk>default</disk></hot><slow><disk>slow</disk></slow><s3><disk>s3</disk></s3></volumes>
+</tiered></policies></storage_configuration></clickhouse>"""
+READ = {
+    "otlp_proto": ("ProtobufSingle", "input_format_protobuf_oneof_presence = 1"),
+    "otlp_json": ("JSONEachRow", "input_format_json_read_numbers_as_strings = 1"),
+}
+FIELDS = {
+    ("otlp_proto", "spans"): ("resource_spans", "TracesRequest"),
+    ("otlp_proto", "events"): ("resource_logs", "LogsRequest"),
+    ("otlp_json", "spans"): ("resourceSpans", ""),
+    ("otlp_json", "events"): ("resourceLogs", ""),
+}
+
+
+def statements(text: str) -> list[str]:
+    """The SQL file's statements, comments removed."""
+    lines = [line for line in text.splitlines() if not line.strip().startswith("--")]
+    return [part.strip() for part in re.split(r";\s*(?:\n|$)", "\n".join(lines)) if part.strip()]
+
+
+class SchemaEngine:
+    """An engine process with our tables, for one Kafka encoding."""
+
+    def __init__(self, folder: Path, encoding: str, python: str = sys.executable, **settings: Any) -> None:
+        self.folder, self.encoding, self.offset, self.python = folder, encoding, 0, python
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "config.xml").write_text(STORAGE.format(folder=folder))
+        self.start()
+        values = template_values(
+            Settings.model_validate({"kafkaEncoding": encoding, **settings}),
+            KafkaAddress("127.0.0.1:9092"),
+            str(CONFIGS / "otlp"),
+        )
+        values["kafka"]["engine"] = "null"
+        self.query("CREATE DATABASE IF NOT EXISTS telemetry")
+        for file in [*sorted((SQL / "migrations").glob("*.sql")), *sorted((SQL / "ingest").glob("*.sql"))]:
+            for statement in statements(render(file, values)):
+                self.query(statement)
+
+    def start(self) -> None:
+        script = Path(__file__).parent / "engine_process.py"
+        self.process = subprocess.Popen(
+            [self.python, script, self.folder / "data", self.folder / "config.xml"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def stop(self) -> None:
+        assert self.process.stdin
+        self.process.stdin.close()
+        self.process.wait(timeout=60)
+
+    def query(self, sql: str) -> list[dict[str, Any]]:
+        assert self.process.stdin and self.process.stdout
+        self.process.stdin.write(json.dumps({"sql": sql}) + "\n")
+        self.process.stdin.flush()
+        answer = json.loads(self.process.stdout.readline())
+        if "error" in answer:
+            raise AssertionError(f"{answer['error']}\n{sql[:2000]}")
+        return answer["rows"]
+
+    def one(self, sql: str) -> dict[str, Any]:
+        rows = self.query(sql)
+        assert len(rows) == 1, rows
+        return rows[0]
+
+    def send(self, message: bytes, topic: str = "spans", offset: int | None = None) -> None:
+        """What Kafka's table would hand to its views for one message."""
+        self.offset = self.offset + 1 if offset is None else offset
+        path = self.folder / f"{topic}-{self.offset}.bin"
+        path.write_bytes(message)
+        column, schema = FIELDS[self.encoding, topic]
+        format_name, extra = READ[self.encoding]
+        if schema:
+            extra += f", format_schema = '{CONFIGS / 'otlp' / 'otlp.proto'}:{schema}'"
+        self.query(
+            f"INSERT INTO telemetry.kafka_{topic} ({column}, _topic, _partition, _offset, _timestamp_ms) "
+            f"SELECT {column}, 'otel-{topic}', 0, {self.offset}, now64(3) FROM file('{path}', {format_name}) "
+            f"SETTINGS optimize_on_insert = 0, use_structure_from_insertion_table_in_table_functions = 1, {extra}"
+        )
+
+
+def any_value(value: Any) -> AnyValue:
+    """`value` as OTLP's AnyValue; None is one with nothing set."""
+    result = AnyValue()
+    if isinstance(value, bool):
+        result.bool_value = value
+    elif isinstance(value, int):
+        result.int_value = value
+    elif isinstance(value, float):
+        result.double_value = value
+    elif isinstance(value, str):
+        result.string_value = value
+    elif isinstance(value, bytes):
+        result.bytes_value = value
+    elif isinstance(value, list):
+        result.array_value.SetInParent()
+        result.array_value.values.extend(any_value(item) for item in value)
+    elif isinstance(value, dict):
+        result.kvlist_value.SetInParent()
+        result.kvlist_value.values.extend(attributes(value))
+    return result
+
+
+def attributes(values: dict[str, Any]) -> list[KeyValue]:
+    return [KeyValue(key=key, value=any_value(value)) for key, value in values.items()]
