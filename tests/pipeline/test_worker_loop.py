@@ -18,7 +18,7 @@ from clickhouse_connect.driver.client import Client
 from confluent_kafka import Producer
 
 from infra.endpoints import ClickHouseAddress, Direct, KafkaAddress, NoCredential, OtlpAddress, access_to_dict
-from infra.settings import Settings
+from infra.settings import parse_settings
 from tests.pipeline.clickhouse_front import Front
 from tests.pipeline.worker_world import (
     apply_schema,
@@ -60,7 +60,7 @@ def until(condition: Callable[[], bool], seconds: float = 60) -> None:
 
 
 def start(folder: Path, front: Front, kafka: str, log: IO[str]) -> subprocess.Popen[str]:
-    settings = Settings(workerRecomputeSeconds=1, workerAuditSeconds=5, workerCanarySeconds=5)
+    settings = parse_settings({"workerRecomputeSeconds": 1, "workerAuditSeconds": 5, "workerCanarySeconds": 5}, "test")
     values = {
         "kafka": asdict(KafkaAddress(kafka)),
         "clickhouse": asdict(ClickHouseAddress("127.0.0.1", front.port)),
