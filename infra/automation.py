@@ -8,7 +8,7 @@ import re
 import socket
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -82,6 +82,7 @@ def clear_stale_locks(stack: str) -> list[Path]:
 
 
 USER_ERROR = f"{UserError.__module__}.{UserError.__qualname__}"
+CHAINED = ("During handling of", "The above exception")
 UNHANDLED = "error: an unhandled error occurred:"
 PROGRAM_FAILED = "python inline source runtime error: "
 
@@ -95,7 +96,8 @@ class OutputFilter:
     """Indent of the error whose traceback is being left out."""
     _said: bool = False
     """Whether that error's message has been shown already."""
-
+    _held: list[str] = field(default_factory=list)
+    """A traceback's end, shown unless another one follows that it only caused."""
     _repeating: bool = False
     """Inside the engine's second report of the program's error."""
 
@@ -109,30 +111,48 @@ class OutputFilter:
         indent = len(plain) - len(text)
         if text.startswith(UNHANDLED):
             self._repeating = True
+        elif self._repeating and (not text or text.startswith(("error:", "warning:"))):
+            self._repeating = False
+        if self._repeating or " running error: " in text:  # a progress line: the same stands in the diagnostics
             return
-        if self._repeating and text and not text.startswith(("error:", "warning:")):
-            return
-        self._repeating = False
-        if PROGRAM_FAILED in text:
-            # The engine says it twice more, in a progress line and as "unhandled".
-            if text.startswith(f"error: {PROGRAM_FAILED}"):
-                self.write(f"{' ' * indent}error: {text.partition(PROGRAM_FAILED)[2]}")
+        if text.startswith(CHAINED) and self._held:
+            self._held, self._skipping = [], indent
+        elif PROGRAM_FAILED in text:
+            self._show(f"{' ' * indent}error: {text.partition(PROGRAM_FAILED)[2]}")
             self._skipping, self._said = indent, True
-            return
-        if "Traceback (most recent call last):" in text:
+        elif "Traceback (most recent call last):" in text:
             if text.startswith("error:"):
+                self._flush()
                 self._skipping, self._said = indent, False
-            return
-        if self._skipping is not None:
-            if not text or indent > self._skipping or text.startswith(("During handling of", "The above exception")):
-                return
-            shown, self._skipping = self._said, None
-            name, _, message = text.partition(": ")
-            if shown and "Error" in name:
-                return
-            line = line if shown else f"{' ' * indent}error: {message if name == USER_ERROR else text}"
-        if " running error: " not in text:  # a progress line: the same stands in the diagnostics below
-            self.write(line)
+        elif self._skipping is not None:
+            if text and indent <= self._skipping:
+                self._end_of_traceback(line, text, indent)
+        elif self._held and text and indent >= self._indent_held():
+            self._held.append(line)
+        elif self._held and not text:
+            self._held.append("")
+        else:
+            self._show(line)
+
+    def _end_of_traceback(self, line: str, text: str, indent: int) -> None:
+        said, self._skipping = self._said, None
+        name, _, message = text.partition(": ")
+        if not said:
+            self._held = [f"{' ' * indent}error: {message if name == USER_ERROR else text}"]
+        elif "Error" not in name:
+            self._show(line)
+
+    def _indent_held(self) -> int:
+        return len(self._held[0]) - len(self._held[0].lstrip())
+
+    def _flush(self) -> None:
+        for held in self._held:
+            self.write(held)
+        self._held = []
+
+    def _show(self, line: str) -> None:
+        self._flush()
+        self.write(line)
 
 
 def explain(error: automation.CommandError) -> UserError:

@@ -40,6 +40,11 @@ def query(
         sys.stdout.buffer.write(client.raw_query(text, fmt=chosen))
 
 
+def kafka_address(name: str) -> KafkaAddress:
+    """The stack's broker, by its settings."""
+    return KafkaAddress(f"127.0.0.1:{file_settings(name).kafkaPort}")
+
+
 def otlp_address(name: str) -> OtlpAddress:
     """The stack's collector, by its settings."""
     found = file_settings(name)
@@ -106,9 +111,8 @@ def audit(
     from infra.worker.audit import audit as compare
     from infra.worker.positions import read_positions
 
-    kafka = KafkaAddress(f"127.0.0.1:{file_settings(name).kafkaPort}")
     with connect(clickhouse_address(name), Direct()) as client:
-        report = compare(client, read_positions(kafka), repair=repair)
+        report = compare(client, read_positions(kafka_address(name)), repair=repair)
     table = Table("check", "expected", "found", "difference", "detail")
     for row in report.rows:
         style = "red" if row.difference else None

@@ -65,5 +65,12 @@ def demo(
         highlight=False,
     )
     with connect(clickhouse_address(name), Direct()) as client:
-        report.wait_until_stored(client, result, began)
+        stored = report.wait_until_stored(client, result, began)
         report.print_report(client, report.Window(result.start, result.end), console)
+    if stored < result.acknowledged:
+        raise UserError(
+            f"{result.acknowledged - stored:,} of the acknowledged spans are not in ClickHouse yet; "
+            "`telemetry status` and `telemetry audit` tell where they are"
+        )
+    if result.refused:
+        raise UserError(f"{result.refused:,} spans were refused: {result.problem}")

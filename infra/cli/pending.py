@@ -29,5 +29,10 @@ class PendingMigrations:
     def show(self, console: Console) -> None:
         """Prints each pending migration with its kind and its SQL."""
         for inputs in sorted(self.pending, key=lambda found: found["number"]):
-            console.print(f"\npending migration {inputs['name']} ({inputs['kind']}):", style="bold", highlight=False)
-            console.print(Syntax(inputs["sql"], "sql", background_color="default"))
+            show_migration(console, inputs["name"], inputs["kind"], inputs["sql"])
+
+
+def show_migration(console: Console, name: str, kind: str, sql: str) -> None:
+    """Prints one pending migration."""
+    console.print(f"\npending migration {name} ({kind}):", style="bold", highlight=False)
+    console.print(Syntax(sql, "sql", background_color="default", word_wrap=True))

@@ -22,7 +22,7 @@ SHIPPED = ("local", "dev", "prod")
 
 def register(app: typer.Typer) -> None:
     """Adds this file's commands."""
-    for command in (up, preview, down, env, tools, settings):
+    for command in (up, preview, down, migrate, env, tools, settings):
         app.command()(command)
 
 
@@ -140,6 +140,55 @@ def preview(
             # A preview of a stack that does not exist leaves nothing behind.
             shutil.rmtree(stack_folder(name), ignore_errors=True)
     pending.show(console)
+
+
+def migrate(
+    name: Name = "local",
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Only look at the live tables and list what is pending.")
+    ] = False,
+) -> None:
+    """Applies pending migrations and nothing else, as an update of just these resources."""
+    from pulumi import automation
+
+    from infra.automation import OutputFilter, explain, state_file
+
+    found = _prepare(name)
+    if plan:
+        _show_plan(name, found)
+        return
+    if not state_file(name).exists():
+        raise UserError(f"the stack {name} is not up; `telemetry up --name {name}` starts it")
+    stack = _engine(name)
+    try:
+        stack.up(
+            target=["**:Migrations::*", "**:Migration::*"],
+            color="always" if console.is_terminal else "never",
+            suppress_progress=True,
+            suppress_outputs=True,
+            show_secrets=False,
+            on_output=OutputFilter(lambda line: print(line, flush=True)),
+        )
+    except automation.CommandError as error:
+        raise explain(error) from None
+
+
+def _show_plan(name: str, found: Settings) -> None:
+    from infra.cli.data import clickhouse_address, kafka_address
+    from infra.cli.pending import show_migration
+    from infra.clickhouse import connect
+    from infra.endpoints import Direct
+    from infra.local.clickhouse.component import SCHEMA_FOLDER
+    from infra.postdeploy.migration_runner import plan
+    from infra.postdeploy.migrations import migration_files
+    from infra.schema import template_values
+
+    values = template_values(found, kafka_address(name), SCHEMA_FOLDER)
+    with connect(clickhouse_address(name), Direct()) as client:
+        pending = plan(client, [file.rendered(values) for file in migration_files()])
+    for item in pending:
+        show_migration(console, item.migration.name, item.kind, ";\n\n".join(item.remaining) + ";")
+    console.print(f"{len(pending)} pending" if pending else "nothing is pending: the live tables are up to date")
 
 
 def down(name: Name = "local") -> None:

@@ -18,9 +18,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Sp
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, ResourceProvider, UpdateResult
 
 from infra import otlp as otlp_http
-from infra.clickhouse import connect
 from infra.endpoints import (
-    ClickHouseAddress,
     ClickHouseEndpoint,
     OtlpAddress,
     OtlpEndpoint,
@@ -29,6 +27,7 @@ from infra.endpoints import (
 )
 from infra.errors import UserError
 from infra.paths import SQL
+from infra.postdeploy.clickhouse_inputs import clickhouse_inputs, client_of
 
 TENANT = "canary"
 SERVICE = "agent-telemetry-canary"
@@ -100,10 +99,9 @@ class CanaryProvider(ResourceProvider):
         )
 
     def _run(self, props: dict[str, Any]) -> dict[str, Any]:
-        address = ClickHouseAddress(**props["clickhouse"])
         otlp = OtlpAddress(**props["otlp"])
         with (
-            connect(address, access_from_dict(props["clickhouse_access"])) as client,
+            client_of(props) as client,
             access_from_dict(props["otlp_access"]).open(TENANT) as headers,
         ):
             delay = probe(otlp, headers, client, float(props["timeout"]))
@@ -137,8 +135,7 @@ class Canary(Resource, module="postdeploy", name="Canary"):
         props = {
             "otlp": {"http_url": otlp.http_url, "grpc_target": otlp.grpc_target},
             "otlp_access": access_to_dict(otlp.access),
-            "clickhouse": clickhouse.address_inputs(),
-            "clickhouse_access": access_to_dict(clickhouse.access),
+            **clickhouse_inputs(clickhouse),
             "trigger": dict(trigger),
             "timeout": timeout,
             "delay_seconds": None,

@@ -81,5 +81,25 @@ Diagnostics:
 
 Resources:
 """
-    expected = ["Diagnostics:", "  pulumi:pulumi:Stack (s):", "    error: f.yaml: a: bad", "    f.yaml: b: bad", "Resources:"]
+    expected = [
+        "Diagnostics:",
+        "  pulumi:pulumi:Stack (s):",
+        "    error: f.yaml: a: bad",
+        "    f.yaml: b: bad",
+        "Resources:",
+    ]
     assert shown(text) == expected
+
+
+def test_of_a_chain_of_errors_the_last_one_is_shown() -> None:
+    chained = PROVIDER_ERROR.replace(
+        "    infra.errors.UserError: kafka",
+        """    urllib3.exceptions.LocationParseError: bad port
+
+    The above exception was the direct cause of the following exception:
+
+    Traceback (most recent call last):
+      File "process.py", line 1, in start
+    infra.errors.UserError: kafka""",
+    )
+    assert shown(chained) == shown(PROVIDER_ERROR)

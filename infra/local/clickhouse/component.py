@@ -14,10 +14,11 @@ from infra.local.process import Process, ProcessArgs, digest
 from infra.local.toolchain import find_clickhouse
 from infra.local.toolchain.versions import version_of
 from infra.paths import CONFIGS
+from infra.schema import DATABASE
 from infra.settings import Settings
 from infra.templates import render
 
-DATABASE = "telemetry"
+SCHEMA_FOLDER = str(CONFIGS / "otlp")
 MEMORY_RATIO = 0.5
 """Of the machine's memory, for the whole server."""
 QUERY_MEMORY_BYTES = 4 * 2**30
@@ -38,7 +39,7 @@ def config_files(args: ClickHouseArgs, server: bool) -> dict[Path, str]:
     values = {
         "database": DATABASE,
         "data_dir": args.data,
-        "schema_dir": CONFIGS / "otlp",
+        "schema_dir": SCHEMA_FOLDER,
         "http_port": args.settings.clickhousePort,
         "server_logs": server,
         "memory_ratio": MEMORY_RATIO,
@@ -85,7 +86,7 @@ class ClickHouse(pulumi.ComponentResource):
             port=process.process.apply(lambda _: port),
             user=pulumi.Output.from_input("default"),
             secure=pulumi.Output.from_input(False),
-            schema_folder=pulumi.Output.from_input(str(CONFIGS / "otlp")),
+            schema_folder=pulumi.Output.from_input(SCHEMA_FOLDER),
             access=Direct(),
         )
         self.register_outputs({"host": self.endpoint.host, "port": self.endpoint.port})
