@@ -20,6 +20,8 @@ ROLLUPS = {
 """sql/rollups/<name>.sql and the table that it fills."""
 
 BOUNDED = {
+    # A batch's keys stand several times in one statement: more than the default of 256 KiB.
+    "max_query_size": 16 * 1024 * 1024,
     # Beyond this, aggregation and sorting go to disk instead of failing at the user's memory limit.
     "max_bytes_before_external_group_by": 300_000_000,
     "max_bytes_before_external_sort": 300_000_000,
