@@ -49,13 +49,17 @@ JSON_TOKENS = [
     r'\{"doubleValue":("-?[A-Za-z]+")\}',
     # 4: an array begins
     r'\{"arrayValue":\{"values":(\[)',
-    # 5, 6, 7: a kvlist begins, or its next pair does
-    rf'(?:\{{"kvlistValue":\{{"values":\[|\}})([{{,])\{{?"key":({STRING}),"value"(:)',
+    # 5, 6: a kvlist begins, or its next pair does
+    rf'(?:\{{"kvlistValue":\{{"values":\[|\}})([{{,])\{{?"key":({STRING}:)',
+    # 7: an unset item of an array stays {}
+    r"(\{\})",
     # 8, 9: an array ends; a kvlist's last pair and the kvlist do
     r"(\])\}\}",
     r"(\})\]\}\}",
 ]
-"""The same for OTLP's own JSON, as the collector writes it: {"arrayValue":{"values":[{"intValue":"1"}]}}."""
+"""The same for OTLP's own JSON, as the collector writes it: {"arrayValue":{"values":[{"intValue":"1"}]}}.
+
+Where a pair has ,"value": it must be : already (sql/macros/decode_json.sql)."""
 JSON_PATTERN = "|".join(JSON_TOKENS)
 JSON_SPACE = rf"({STRING})|\s+"
 """White space outside of strings: replaced by group 1."""

@@ -90,7 +90,15 @@ def test_an_attribute_of_every_kind_is_kept_as_text(engine: SchemaEngine) -> Non
         "no": False,
         "yes": True,
         "list": ['a/\\"b', 1, 2.5, False, ""],
-        "nested": {"k": ']}},"bytes_value":""}', "n": {"deep": 1}, "l": ["x"]},
+        "nested": {
+            "k": ']}},"bytes_value":""}',
+            "n": {"deep": 1},
+            "l": ["x"],
+            "e": [],
+            "o": {},
+            "u": None,
+            "v": [None, "value"],
+        },
         "empty list": [],
         "empty kvlist": {},
     }
@@ -100,7 +108,10 @@ def test_an_attribute_of_every_kind_is_kept_as_text(engine: SchemaEngine) -> Non
         k: v for k, v in expected.items() if k not in ("list", "nested")
     }
     assert json.loads(got["list"]) == values["list"]
-    assert json.loads(got["nested"]) == values["nested"]
+    nested = values["nested"]
+    if engine.encoding == "otlp_json":  # there an unset item looks like an empty object
+        nested = {**nested, "v": [{}, "value"]}
+    assert json.loads(got["nested"]) == nested
 
 
 def test_an_unset_value_differs_from_zero_and_empty(engine: SchemaEngine) -> None:
