@@ -58,7 +58,10 @@ def find(client: Client, since_ms: int, until_ms: int) -> Iterator[tuple[set[Key
             )
         }
         found = {item.key for item in touched.values() if needs_repair(item, now_ms)}
-        for key in statements.keys_of(statements.rows(client, "worker/messages_twice", **window)):
+        again = []
+        if statements.rows(client, "worker/any_message_twice", **window)[0][0]:
+            again = statements.keys_of(statements.rows(client, "worker/messages_twice", **window))
+        for key in again:
             seen = touched.get(key)
             # A message that came twice is settled by one repair after its second arrival.
             if seen is None or not seen.computed_at or needs_repair(seen, now_ms):

@@ -11,7 +11,8 @@ CREATE TABLE IF NOT EXISTS {{ database }}.ingest_ledger
     message_ts DateTime64(3, 'UTC') COMMENT 'when Kafka took it' CODEC(Delta(8), ZSTD(1)),
     ingest_ts DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)),
     spans UInt32 COMMENT 'spans or log records in it',
-    is_dead_letter Bool
+    is_dead_letter Bool,
+    INDEX ingest_ts_range ingest_ts TYPE minmax GRANULARITY 1
 )
 ENGINE = MergeTree
 PARTITION BY toDate(ingest_ts)
@@ -43,7 +44,9 @@ CREATE TABLE IF NOT EXISTS {{ database }}.span_keys
     topic LowCardinality(String),
     partition UInt32 CODEC(ZSTD(1)),
     offset UInt64 CODEC(Delta(8), ZSTD(1)),
-    ingest_ts DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1))
+    ingest_ts DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    -- The worker asks every few seconds which rows came lately: without this it would read the whole day.
+    INDEX ingest_ts_range ingest_ts TYPE minmax GRANULARITY 1
 )
 ENGINE = MergeTree
 PARTITION BY toDate(ingest_ts)

@@ -1,0 +1,15 @@
+-- How many messages arrived again in [since, until), by the ledger: usually none, and then nothing else is asked.
+SELECT count()
+FROM
+(
+    SELECT topic, partition, offset
+    FROM telemetry.ingest_ledger
+    WHERE (topic, partition, offset) IN
+    (
+        SELECT topic, partition, offset
+        FROM telemetry.ingest_ledger
+        WHERE ingest_ts >= fromUnixTimestamp64Milli({{ since }}) AND ingest_ts < fromUnixTimestamp64Milli({{ until }})
+    )
+    GROUP BY topic, partition, offset
+    HAVING count() > 1
+)
