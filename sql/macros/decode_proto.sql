@@ -59,9 +59,9 @@ SELECT
     span.start_time_unix_nano AS start_nano,
     span.end_time_unix_nano AS end_nano,
     mapKeys(span.attributes) AS attribute_keys,
-    arrayMap(x -> {{ otlp.any_text('x') }}, mapValues(span.attributes)) AS attribute_values,
+    {{ otlp.texts('mapValues(span.attributes)') }} AS attribute_values,
     arrayMap(e -> (e.time_unix_nano, e.name, {{ otlp.map_text('e.attributes') }}, e.time_unix_nano BETWEEN oldest_nano AND newest_nano), span.events) AS span_events,
-    arrayMap(l -> (toFixedString(substring(l.trace_id, 1, 16), 16), toFixedString(substring(l.span_id, 1, 8), 8), {{ otlp.map_text('l.attributes') }}), span.links) AS links
+    arrayMap(l -> (toFixedString(substring(l.trace_id, 1, 16), 16), toFixedString(substring(l.span_id, 1, 8), 8), {{ otlp.map_text('l.attributes', true) }}), span.links) AS links
 FROM {{ source }}
 ARRAY JOIN scope_span.spans AS span
 {%- endmacro %}
@@ -113,7 +113,7 @@ SELECT
     {{ otlp.any_text('record.body') }} AS body,
     record.body.value IN ('array_value', 'kvlist_value') AS body_is_json,
     mapKeys(record.attributes) AS attribute_keys,
-    arrayMap(x -> {{ otlp.any_text('x') }}, mapValues(record.attributes)) AS attribute_values
+    {{ otlp.texts('mapValues(record.attributes)') }} AS attribute_values
 FROM {{ source }}
 ARRAY JOIN records AS record
 {%- endmacro %}

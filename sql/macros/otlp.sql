@@ -16,16 +16,26 @@ Tuple(value Enum8('null' = 0, 'string_value' = 1, 'bool_value' = 2, 'int_value' 
 {%- endmacro %}
 
 
-{% macro list_json(v) -%}
-toValidUTF8(replaceAll(replaceRegexpAll(toJSONString({{ v }}), {{ nested.pattern | sql_string }}, {{ nested.replacement | sql_string }}), '\\/', '/'))
+{% macro list_json(list) -%}
+toValidUTF8(replaceAll(replaceRegexpAll(toJSONString({{ list }}), {{ nested.pattern | sql_string }}, {{ nested.replacement | sql_string }}), '\\/', '/'))
+{%- endmacro %}
+
+{% macro text_of(kind, string, bool, int, double, array, kvlist, bytes) -%}
+multiIf({{ kind }} = 'string_value', {{ string }}, {{ kind }} = 'int_value', {{ int }}, {{ kind }} = 'array_value', {{ list_json(array) }}, {{ kind }} = 'kvlist_value', {{ list_json(kvlist) }}, {{ kind }} = 'bool_value', {{ bool }}, {{ kind }} = 'double_value', {{ double }}, {{ kind }} = 'bytes_value', base64Encode({{ bytes }}), 'null')
 {%- endmacro %}
 
 {% macro any_text(v) -%}
-multiIf({{ v }}.value = 'string_value', {{ v }}.string_value, {{ v }}.value = 'int_value', {{ v }}.int_value, {{ v }}.value IN ('array_value', 'kvlist_value'), {{ list_json(v) }}, {{ v }}.value = 'bool_value', {{ v }}.bool_value, {{ v }}.value = 'double_value', {{ v }}.double_value, {{ v }}.value = 'bytes_value', base64Encode({{ v }}.bytes_value), 'null')
+{{ text_of(v ~ '.value', v ~ '.string_value', v ~ '.bool_value', v ~ '.int_value', v ~ '.double_value', v ~ '.array_value.values', v ~ '.kvlist_value.values', v ~ '.bytes_value') }}
 {%- endmacro %}
 
-{% macro map_text(m) -%}
-mapFromArrays(mapKeys({{ m }}), arrayMap(x -> {{ any_text('x') }}, mapValues({{ m }})))
+{# The lambda takes the fields apart: a branch of multiIf that runs for few rows then copies those rows of one field, not of
+   the whole tuple. folded: lists are bytes (Any0). #}
+{% macro texts(values, folded=false) -%}
+arrayMap((t, s, b, i, d, a, k, y) -> {{ text_of('t', 's', 'b', 'i', 'd', 'a', 'k', 'y') }}, {{ values }}.value, {{ values }}.string_value, {{ values }}.bool_value, {{ values }}.int_value, {{ values }}.double_value, {{ values }}.array_value{{ '' if folded else '.values' }}, {{ values }}.kvlist_value{{ '' if folded else '.values' }}, {{ values }}.bytes_value)
+{%- endmacro %}
+
+{% macro map_text(m, folded=false) -%}
+mapFromArrays(mapKeys({{ m }}), {{ texts('mapValues(' ~ m ~ ')', folded) }})
 {%- endmacro %}
 
 {# When Kafka took the message: the same however often it is read. Without one, or with a nonsensical one, now. #}
