@@ -13,7 +13,7 @@ LEFT ANY JOIN
     FROM {{ database }}.rollup_generations
     GROUP BY tenant_id, minute
 ) AS g ON d.tenant_id = g.tenant_id AND d.minute = g.minute
-WHERE d.generation = g.visible;
+WHERE d.generation = ifNull(g.visible, 0);
 
 {% endfor %}
 -- A row a trace. Loops: calls of a tool by the same agent with the same arguments beyond the first.

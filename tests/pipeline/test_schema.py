@@ -13,6 +13,8 @@ import pytest
 from google.protobuf.json_format import MessageToDict
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.logs.v1.logs_pb2 import SEVERITY_NUMBER_ERROR
+from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from infra.schema import attribute_table
 from tests.pipeline.schema_engine import SchemaEngine, any_value, attributes
@@ -223,7 +225,7 @@ def test_prompts_stay_out_of_the_attributes_and_are_kept_only_where_wanted(engin
 def test_an_exception_event_becomes_an_event_and_the_spans_error(engine: SchemaEngine) -> None:
     request = span_request()
     span = request.resource_spans[0].scope_spans[0].spans[0]
-    span.status.code = 2
+    span.status.code = Status.STATUS_CODE_ERROR
     event = span.events.add(name="exception", time_unix_nano=NOW)
     event.attributes.extend(attributes({"exception.type": "ValueError", "exception.message": "no/thing"}))
     row = stored(engine, request)
@@ -244,7 +246,11 @@ def test_a_log_record_becomes_an_event(engine: SchemaEngine) -> None:
     resource_logs = request.resource_logs.add()
     resource_logs.resource.attributes.extend(attributes({"tenant.id": "acme"}))
     record = resource_logs.scope_logs.add().log_records.add()
-    record.time_unix_nano, record.severity_number, record.event_name = NOW, 17, "budget.exceeded"
+    record.time_unix_nano, record.severity_number, record.event_name = (
+        NOW,
+        SEVERITY_NUMBER_ERROR,
+        "budget.exceeded",
+    )
     record.body.CopyFrom(any_value({"a": [{"b": [1, "x"]}]}))
     record.attributes.extend(
         attributes({"cost.usd": 0.5, "tokens.prompt": 3, "model": "m-1", "tool_name": "search"})
