@@ -37,4 +37,4 @@ test: lint tools ## all tests
 lint: environment ## ruff and pyright
 	@$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/pyright
 bench: environment ## measure; JSON to the path in BENCH_JSON
-	@$(TELEMETRY) bench
+	@$(BIN)/python -m tests.bench
