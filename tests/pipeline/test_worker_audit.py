@@ -187,12 +187,23 @@ def test_deviations_that_cancel_out_are_differences(client: Client):
     assert (row.expected, row.difference != 0) == (sum(span.kind == "tool" for span in spans), True)
 
 
+def test_what_has_expired_by_its_retention_is_no_difference(client: Client):
+    old = datetime.now(UTC) - timedelta(days=40)
+    columns = ["topic", "partition", "offset", "spans", "is_dead_letter", "message_ts", "ingest_ts"]
+    unreadable = ["otel-spans", 0, FIRST, 0, True, old, old]
+    readable = ["otel-spans", 0, FIRST + 1, 20, False, old, old]
+    # Their dead letter was kept for 30 days, their span keys for 7, the ledger is kept as long as raw.
+    client.insert("telemetry.ingest_ledger", [unreadable, readable], column_names=columns)
+    report = audit(client, partition(FIRST + 2), settle_seconds=0.05)
+    assert report.ok, wrong(report)
+
+
 def test_a_dead_letter_that_is_not_kept_is_found(client: Client):
     now = datetime.now(UTC)
     client.insert(
         "telemetry.ingest_ledger",
-        [["otel-spans", 0, FIRST, 0, True, now]],
-        column_names=["topic", "partition", "offset", "spans", "is_dead_letter", "ingest_ts"],
+        [["otel-spans", 0, FIRST, 0, True, now, now]],
+        column_names=["topic", "partition", "offset", "spans", "is_dead_letter", "message_ts", "ingest_ts"],
     )
     assert wrong(run(client, partition(FIRST + 1))) == {"dead letters": (1.0, "")}
     client.insert(
