@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -65,7 +66,8 @@ def prove(parts: Parts, migrations: Migrations, ingest: Ingest) -> Canary:
     trigger: dict[str, pulumi.Input[str]] = {
         **parts.fingerprints,
         **migrations.checksums,
-        "ingest": pulumi.Output.json_dumps(ingest.files),
+        # Sorted: the engine gives a map back in another order than it was written.
+        "ingest": ingest.files.apply(lambda files: json.dumps(files, sort_keys=True)),
     }
     opts = pulumi.ResourceOptions(depends_on=[ingest])
     return Canary("canary", parts.otlp, parts.clickhouse, trigger, opts=opts)

@@ -49,7 +49,8 @@ class KafkaStorageProvider(FolderProvider):
         if not (data / "meta.properties").exists():
             properties = data.with_suffix(".format.properties")
             properties.write_text(props["properties"])
-            cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+            # Led by a letter: an id that begins with "-" would be read as an option.
+            cluster = "A" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]
             done = subprocess.run(
                 [
                     *(props["java"], "-cp", props["classpath"], "kafka.tools.StorageTool"),

@@ -35,7 +35,8 @@ def worker_config(settings: Settings, parts: Parts) -> pulumi.Output[str]:
                 "clickhouse_access": access_to_dict(parts.clickhouse.access),
                 "otlp": asdict(OtlpAddress(values["http"], values["grpc"])),
                 "otlp_access": access_to_dict(parts.otlp.access),
-                "settings": settings.model_dump(),
+                # Only its own: another setting's change must not restart it.
+                "settings": {key: value for key, value in settings.model_dump().items() if key.startswith("worker")},
             },
             indent=1,
         )
