@@ -21,15 +21,18 @@ BACKLOG_SPANS_A_SECOND = 10_000
 """Of --seconds: spans that the backlog's topic is filled with, each time."""
 
 
+ENOUGH_SPANS = 10_000
+"""Below it a table's size is that of its files' headers."""
+
+
 def _disk(stack: Stack) -> list[Figure]:
     """Bytes a span on disk after all that was sent, in raw and in everything together."""
     with connect(stack.clickhouse, Direct()) as client:
         sizes = {
-            row[0]: (int(row[1]), int(row[2]), int(row[3]))
-            for row in client.query(sql("table_sizes")).result_rows
+            row[0]: (int(row[1]), int(row[2]), int(row[3])) for row in client.query(sql("table_sizes")).result_rows
         }
     spans = sizes.get("spans_raw", (0, 0, 0))[0]
-    if not spans:
+    if spans < ENOUGH_SPANS:
         return []
     detail = {name: {"rows": rows, "bytes": size} for name, (rows, size, _) in sizes.items()}
     total = sum(size for _, size, _ in sizes.values())
@@ -63,9 +66,7 @@ def main() -> int:
     parser.add_argument(
         "--only", nargs="+", choices=[*PARTS, COLD], default=[], metavar="NAME", help=f"of {', '.join(PARTS)}"
     )
-    parser.add_argument(
-        "--seconds", type=float, default=DEFAULT_SECONDS, help="length of the latency run (default 30)"
-    )
+    parser.add_argument("--seconds", type=float, default=DEFAULT_SECONDS, help="length of the latency run (default 30)")
     parser.add_argument(
         "--cold", action="store_true", help="also `make up` on empty caches: some ten minutes, downloads"
     )

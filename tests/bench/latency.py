@@ -149,9 +149,7 @@ def measure(stack: Stack, seconds: float) -> tuple[list[Figure], MemorySamples]:
         )
         for share in (0.5, 0.9, 0.99)
     ]
-    figures.append(
-        Figure("steady load, acknowledged", round(result.rate), "spans/s", RATE * 0.98, at_most=False)
-    )
+    figures.append(Figure("steady load, acknowledged", round(result.rate), "spans/s", RATE * 0.98, at_most=False))
     return figures, samples
 
 

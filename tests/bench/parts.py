@@ -20,9 +20,7 @@ SAMPLE_SECONDS = 0.5
 
 def pids(run: Path) -> dict[str, int]:
     """Running part to its pid, supervisord included."""
-    found = {
-        name: info["pid"] for name, info in Control(run).processes().items() if info["statename"] == "RUNNING"
-    }
+    found = {name: info["pid"] for name, info in Control(run).processes().items() if info["statename"] == "RUNNING"}
     own = daemon_pid(run)
     return found | ({SUPERVISOR: own} if own else {})
 

@@ -108,9 +108,7 @@ def _mark_span(body: bytes, begin: int, end: int, ids: list[int], times: list[in
             times += [place for inner, place, _ in _fields(body, at, after) if inner == EVENT_TIME]
         elif number == SPAN_LINK:
             ids += [
-                place
-                for inner, place, stop in _fields(body, at, after)
-                if inner in LINK_IDS and stop - place >= ID
+                place for inner, place, stop in _fields(body, at, after) if inner in LINK_IDS and stop - place >= ID
             ]
     return ended
 
@@ -130,9 +128,7 @@ class Replay:
     """The workload without an end. Safe to share between threads."""
 
     def __init__(self, batch: int, spans: int = 20_000) -> None:
-        self._templates = [
-            Template.of(each) for each in recorded(spans, batch=batch) if each.signal == "traces"
-        ]
+        self._templates = [Template.of(each) for each in recorded(spans, batch=batch) if each.signal == "traces"]
         self._lock = threading.Lock()
         self._at = 0
         self._mask = 0

@@ -43,8 +43,7 @@ class SteadyLoad:
         self._lock = threading.Lock()
         self._due = self._began = 0.0
         self._threads = [
-            threading.Thread(target=self._work, name=f"load-{index}", daemon=True)
-            for index in range(connections)
+            threading.Thread(target=self._work, name=f"load-{index}", daemon=True) for index in range(connections)
         ]
 
     def start(self) -> None:

@@ -43,9 +43,7 @@ def new_stack() -> Stack:
     return stack
 
 
-def make(
-    target: str, root: Path, name: str, seconds: float, environment: dict[str, str] | None = None
-) -> float:
+def make(target: str, root: Path, name: str, seconds: float, environment: dict[str, str] | None = None) -> float:
     """Runs a target of the Makefile on the stack `name`; returns its seconds. Raises UpFailed with its output's end."""
     began = time.monotonic()
     done = subprocess.run(
@@ -59,28 +57,20 @@ def make(
     )
     took = time.monotonic() - began
     if done.returncode:
-        raise UpFailed(
-            f"make {target}: exit code {done.returncode}\n" + "\n".join(done.stdout.splitlines()[-20:])
-        )
+        raise UpFailed(f"make {target}: exit code {done.returncode}\n" + "\n".join(done.stdout.splitlines()[-20:]))
     return took
 
 
 def warm(stack: Stack) -> list[Figure]:
     """The first `up` of a new stack, tools and environment being there. Leaves the stack up."""
     make("tools", ROOT, stack.name, WARM_SECONDS)
-    return [
-        Figure("make up, warm cache", round(make("up", ROOT, stack.name, WARM_SECONDS), 2), "s", WARM_TARGET)
-    ]
+    return [Figure("make up, warm cache", round(make("up", ROOT, stack.name, WARM_SECONDS), 2), "s", WARM_TARGET)]
 
 
 def unchanged(stack: Stack) -> list[Figure]:
     """`up` again with nothing changed: the median of several."""
     runs = [round(make("up", ROOT, stack.name, WARM_SECONDS), 2) for _ in range(UNCHANGED_RUNS)]
-    return [
-        Figure(
-            "make up, nothing changed", statistics.median(runs), "s", UNCHANGED_TARGET, detail={"runs": runs}
-        )
-    ]
+    return [Figure("make up, nothing changed", statistics.median(runs), "s", UNCHANGED_TARGET, detail={"runs": runs})]
 
 
 def cold() -> list[Figure]:
@@ -99,7 +89,7 @@ def cold() -> list[Figure]:
             "GOMODCACHE": str(caches / "go-mod"),
             # Written without write permission otherwise, and then not removable.
             "GOFLAGS": "-modcacherw",
-            "MAVEN_ARGS": f"{os.environ.get('MAVEN_ARGS', '')} -Dmaven.repo.local={caches / 'maven'}".strip(),
+            "MAVEN_OPTS": f"{os.environ.get('MAVEN_OPTS', '')} -Dmaven.repo.local={caches / 'maven'}".strip(),
         }
         try:
             took = make("up", root, name, COLD_SECONDS, environment)
@@ -107,9 +97,7 @@ def cold() -> list[Figure]:
         finally:
             make("down", root, name, WARM_SECONDS, environment)
             _make_writable(caches)
-    return [
-        Figure("make up, every cache empty", round(took, 1), "s", COLD_TARGET, detail={"cache_mib": sizes})
-    ]
+    return [Figure("make up, every cache empty", round(took, 1), "s", COLD_TARGET, detail={"cache_mib": sizes})]
 
 
 def _copy(root: Path) -> None:

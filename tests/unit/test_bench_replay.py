@@ -31,9 +31,9 @@ def test_only_ids_and_times_differ_and_all_by_the_same() -> None:
             assert len(new.parent_span_id) == len(old.parent_span_id)
             assert new.start_time_unix_nano - old.start_time_unix_nano == shift
             assert new.end_time_unix_nano - old.end_time_unix_nano == shift
-            assert [
-                e.time_unix_nano - o.time_unix_nano for e, o in zip(new.events, old.events, strict=True)
-            ] == [shift] * len(old.events)
+            assert [e.time_unix_nano - o.time_unix_nano for e, o in zip(new.events, old.events, strict=True)] == [
+                shift
+            ] * len(old.events)
             assert new.attributes == old.attributes and new.name == old.name and new.status == old.status
 
 
