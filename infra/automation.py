@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import socket
 import sys
 from collections.abc import Callable
@@ -68,20 +69,54 @@ def open_stack(stack: str, toolchain: Toolchain) -> automation.Stack:
 
 
 def clear_stale_locks(stack: str) -> list[Path]:
-    """Removes locks of the file:// backend whose process on this machine is gone; returns them."""
+    """Removes locks of the file:// backend whose process on this machine is gone, or works for a command that is.
+
+    Returns the removed ones. A lock of a live command stays.
+    """
     removed = []
     for lock in (stack_folder(stack) / "state" / ".pulumi" / "locks").rglob("*.json"):
         try:
             owner = json.loads(lock.read_text())
         except (OSError, ValueError):
             continue
-        if owner.get("hostname") == socket.gethostname() and not psutil.pid_exists(int(owner.get("pid", -1))):
+        if owner.get("hostname") != socket.gethostname():
+            continue
+        pid = int(owner.get("pid", -1))
+        _end_orphan(pid)
+        if not psutil.pid_exists(pid):
             lock.unlink(missing_ok=True)
             removed.append(lock)
     return removed
 
 
-USER_ERROR = f"{UserError.__module__}.{UserError.__qualname__}"
+def _end_orphan(pid: int) -> None:
+    """Ends an engine whose command was killed: the program that it asks over a port does not listen any more."""
+    try:
+        engine = psutil.Process(pid)
+        client = next((word for word in engine.cmdline() if word.startswith("--client=")), None)
+    except psutil.Error:
+        return
+    if client is None:
+        return
+    host, _, port = client.removeprefix("--client=").rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=2).close()
+        return
+    except OSError:
+        pass
+    # It saves what it has done and goes by itself; a step that is under way may take its time.
+    for ask, seconds in ((None, 5), (signal.SIGINT, 60), (signal.SIGKILL, 5)):
+        try:
+            if ask is not None:
+                engine.send_signal(ask)
+            engine.wait(seconds)
+            return
+        except psutil.TimeoutExpired:
+            continue
+        except psutil.Error:
+            return
+
+
 CHAINED = ("During handling of", "The above exception")
 UNHANDLED = "error: an unhandled error occurred:"
 PROGRAM_FAILED = "python inline source runtime error: "

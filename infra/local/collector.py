@@ -12,6 +12,7 @@ from infra.kafka import MIB, PRODUCER_BATCH_BYTES, message_max_bytes
 from infra.local.process import Process, ProcessArgs, digest
 from infra.local.toolchain import Toolchain
 from infra.paths import CONFIGS
+from infra.schema import attribute_table
 from infra.settings import Settings
 from infra.templates import render
 from infra.tenants import AUDIENCE, ISSUER, KeyListCredential
@@ -58,6 +59,7 @@ def collector_config(args: CollectorArgs, brokers: str) -> str:
             "message_max_bytes": message_max_bytes(settings),
             "queue_bytes": 16 * settings.collectorBodyLimitMiB * MIB,
             "batch_bytes": PRODUCER_BATCH_BYTES,
+            "content_names": [alias["name"] for alias in attribute_table()["content"]],
         },
     )
 
