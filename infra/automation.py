@@ -117,6 +117,7 @@ def _end_orphan(pid: int) -> None:
             return
 
 
+USER_ERROR = f"{UserError.__module__}.{UserError.__qualname__}"
 CHAINED = ("During handling of", "The above exception")
 UNHANDLED = "error: an unhandled error occurred:"
 PROGRAM_FAILED = "python inline source runtime error: "
