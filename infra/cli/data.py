@@ -109,10 +109,12 @@ def audit(
 
     from infra.clickhouse import connect
     from infra.worker.audit import audit as compare
+    from infra.worker.blank_messages import blank_counter
     from infra.worker.positions import read_positions
 
     with connect(clickhouse_address(name), Direct()) as client:
-        report = compare(client, read_positions(kafka_address(name)), repair=repair)
+        kafka = kafka_address(name)
+        report = compare(client, read_positions(kafka), repair=repair, blank=blank_counter(kafka))
     table = Table("check", "expected", "found", "difference", "detail")
     for row in report.rows:
         style = "red" if row.difference else None

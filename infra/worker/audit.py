@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from clickhouse_connect.driver.client import Client
 
 from infra.worker import audit_figures, audit_messages
+from infra.worker.blank_messages import BlankCounter
 from infra.worker.positions import Position
 from infra.worker.redelivered import REMEMBERED_MS
 from infra.worker.report import AuditReport, AuditRow
@@ -29,18 +30,19 @@ def audit(
     since_ms: int = 0,
     repair: bool = False,
     settle_seconds: float = SETTLE_SECONDS,
+    blank: BlankCounter = lambda *_: 0,
 ) -> AuditReport:
     """Checks everything that arrived since `since_ms` (Unix ms; 0: all that can still be compared).
 
     `positions`: infra.worker.positions.read_positions, read before. `repair`: recomputes the minutes that differ and
-    checks them again. What is not stored at all can't be mended here and stays in the report.
+    checks them again. `blank`: infra.worker.blank_messages.blank_counter, asked about offsets that the ledger lacks. What is not stored at all can't be mended here and stays in the report.
     """
 
     def settle() -> None:
         time.sleep(settle_seconds)
 
     report = AuditReport()
-    report.rows += audit_messages.offsets(client, positions, since_ms)
+    report.rows += audit_messages.offsets(client, positions, since_ms, blank)
     # Of older messages the rows can't be counted any more: span_keys has let them go.
     remembered = max(since_ms, server_ms(client) - REMEMBERED_MS)
     report.rows += audit_messages.messages(client, remembered, settle)

@@ -8,20 +8,23 @@ from typing import Any
 from clickhouse_connect.driver.client import Client
 
 from infra.worker import statements
+from infra.worker.blank_messages import BlankCounter
 from infra.worker.positions import Position
 from infra.worker.report import AuditRow
 
+HOLES_NAMED = 5
 
-def offsets(client: Client, positions: Iterable[Position], since_ms: int) -> list[AuditRow]:
-    """One row a partition: every offset that ClickHouse has committed must be in the ledger.
+
+def offsets(client: Client, positions: Iterable[Position], since_ms: int, blank: BlankCounter) -> list[AuditRow]:
+    """One row a partition: every offset that ClickHouse has committed must be in the ledger, unless it holds nothing.
 
     What Kafka holds beyond the committed offset is lag, not loss; what arrived more than once is named, not counted
     as a difference: whether it was counted twice is what the other checks find out.
     """
-    return [_partition(client, position, since_ms) for position in positions]
+    return [_partition(client, position, since_ms, blank) for position in positions]
 
 
-def _partition(client: Client, at: Position, since_ms: int) -> AuditRow:
+def _partition(client: Client, at: Position, since_ms: int, blank: BlankCounter) -> AuditRow:
     name = f"offsets {at.topic}/{at.partition}"
     where = {"topic": at.topic, "partition": at.partition}
     unknown, first = statements.rows(client, "audit/ledger_range", since=since_ms, **where)[0]
@@ -39,9 +42,13 @@ def _partition(client: Client, at: Position, since_ms: int) -> AuditRow:
     found, twice, holes = statements.rows(client, "audit/offsets", start=start, stop=stop, **where)[0]
     if twice:
         notes.append(f"{twice} arrived more than once")
-    if holes:
+    empty = blank(at.topic, at.partition, holes) if holes else 0
+    if empty:
+        notes.append(f"{empty} without content")
+    if stop - start - int(found) - empty:
+        holes = holes[:HOLES_NAMED]
         notes.append("missing " + ", ".join(f"{low}-{high}" if low != high else str(low) for low, high in holes))
-    expected = stop - start + unread
+    expected = stop - start + unread - empty
     return AuditRow(name, expected, int(found), expected - int(found), ", ".join(notes))
 
 

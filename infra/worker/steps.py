@@ -10,6 +10,7 @@ from clickhouse_connect.driver.client import Client
 
 from infra.postdeploy.canary import TENANT, probe
 from infra.worker.audit import audit
+from infra.worker.blank_messages import blank_counter
 from infra.worker.config import WorkerConfig
 from infra.worker.positions import read_positions
 from infra.worker.redelivered import REMEMBERED_MS, find
@@ -63,7 +64,9 @@ class Audit:
     def __call__(self, client: Client) -> StepResult:
         seconds = self.config.settings.workerAuditSeconds + AUDIT_OVERLAP
         since = server_ms(client) - seconds * 1000
-        report = audit(client, read_positions(self.config.kafka), since_ms=since, repair=True)
+        report = audit(
+            client, read_positions(self.config.kafka), since, repair=True, blank=blank_counter(self.config.kafka)
+        )
         wrong = [row for row in report.rows if row.difference]
         said = "; ".join(f"{row.name}: expected {row.expected}, found {row.found}" for row in wrong)
         return StepResult(report.ok, len(wrong), {"rows": report.as_dicts()}, True, said)

@@ -21,6 +21,7 @@ from infra.clickhouse import connect
 from infra.endpoints import Direct
 from infra.local.supervisor import Control
 from infra.worker.audit import AuditReport, audit
+from infra.worker.blank_messages import blank_counter
 from infra.worker.positions import read_positions
 from tests import workload
 from tests.stack import Stack, local_stack
@@ -160,7 +161,8 @@ class Pipeline:
     def audit(self) -> AuditReport:
         """The audit of everything, once nothing is on its way."""
         self.until(lambda: self.lag() == 0, "lag 0")
-        return audit(self.client, read_positions(self.stack.kafka))
+        kafka = self.stack.kafka
+        return audit(self.client, read_positions(kafka), blank=blank_counter(kafka))
 
     def pid(self, part: str) -> int:
         """The process id of a part."""
