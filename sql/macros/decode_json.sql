@@ -12,9 +12,9 @@ Array(Tuple(key String, value {{ any_type() }}))
 {%- endmacro %}
 
 {# Lists are unwrapped by one regular expression, like the protobuf ones (infra/schema_text.py). White space goes, empty
-   lists and unset values are brought into one form; the quotes of strings are escaped, so the texts replaced are never theirs. #}
+   lists, unset values and empty keys (left out by the collector) are brought into one form; the quotes of strings are escaped, so the texts replaced are never theirs. #}
 {% macro list_json(raw, key) -%}
-replaceRegexpAll(replaceAll(replaceAll(replaceAll(replaceAll(concat('{"{{ key }}":', replaceRegexpAll(assumeNotNull({{ raw }}), {{ nested.json_space | sql_string }}, '\\1'), '}'), '{"kvlistValue":{"values":[]}}', '{"kvlistValue":{}}'), '{"arrayValue":{}}', '{"arrayValue":{"values":[]}}'), '"value":{}', '"value":null'), ',"value":', ':'), {{ nested.json_pattern | sql_string }}, {{ nested.replacement | sql_string }})
+replaceRegexpAll(replaceAll(replaceAll(replaceAll(replaceAll(replaceAll(concat('{"{{ key }}":', replaceRegexpAll(assumeNotNull({{ raw }}), {{ nested.json_space | sql_string }}, '\\1'), '}'), '{"kvlistValue":{"values":[]}}', '{"kvlistValue":{}}'), '{"arrayValue":{}}', '{"arrayValue":{"values":[]}}'), '"value":{}', '"value":null'), '{"value":', '{"key":"","value":'), ',"value":', ':'), {{ nested.json_pattern | sql_string }}, {{ nested.replacement | sql_string }})
 {%- endmacro %}
 
 {% macro any_text(v) -%}
