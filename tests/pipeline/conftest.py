@@ -51,12 +51,10 @@ def tenant() -> str:
     return new_tenant()
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """Every test of a stack goes to the worker that has it."""
-    for item in items:
-        callspec = getattr(item, "callspec", None)
-        asked = {*getattr(item, "fixturenames", ()), callspec.params.get("pipeline") if callspec else None}
-        for name in STACKS:
-            if name in asked:
-                item.add_marker(pytest.mark.xdist_group(name))
+    callspec = getattr(item, "callspec", None)
+    asked = {*getattr(item, "fixturenames", ()), callspec.params.get("pipeline") if callspec else None}
+    for name in STACKS:
+        if name in asked:
+            item.add_marker(pytest.mark.xdist_group(name))
