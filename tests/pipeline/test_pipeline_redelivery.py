@@ -18,10 +18,12 @@ GROUP = "clickhouse-otel-spans"
 
 
 def run_of_three(minute_of: Span | None = None) -> list[Span]:
-    """A run: its root, a model call and a failed tool call."""
-    root = span("plan", {"agent_name": "planner"}, trace_id=trace)
+    """A run: its root, a model call and a failed tool call. They begin when `minute_of` does, else now."""
+    root = span("plan", {"agent_name": "planner"})
+    if minute_of:
+        root.start_time_unix_nano = minute_of.start_time_unix_nano
     at = {
-        "trace_id": trace,
+        "trace_id": root.trace_id,
         "parent_span_id": root.span_id,
         "start_time_unix_nano": root.start_time_unix_nano,
     }
@@ -123,7 +125,7 @@ def test_what_arrives_after_a_repair_of_its_minute_is_counted_too(pipeline: Pipe
 def test_a_message_read_again_from_kafka_counts_once_and_the_audit_stays_right(
     pipeline: Pipeline, tenant: str
 ) -> None:
-    requests = [traces(tenant, *run_of_three())) for _ in range(4)]
+    requests = [traces(tenant, *run_of_three()) for _ in range(4)]
     places = pipeline.produce(*(pipeline.message(request) for request in requests))
     figures_become_right(pipeline, tenant, arrived=12, runs=4)
     pipeline.until(lambda: pipeline.lag() == 0, "lag 0")
