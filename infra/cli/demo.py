@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from infra.cli.console import Name, console
 from infra.cli.data import clickhouse_address, otlp_address
@@ -29,6 +31,7 @@ def demo(
     protocol: Annotated[str, typer.Option(help="http or grpc.")] = "http",
     token: Annotated[Path | None, typer.Option(help="File with a token (collector.auth jwt).")] = None,
     up: Annotated[bool, typer.Option(help="Bring the stack up first.")] = True,
+    svg: Annotated[Path | None, typer.Option(help="Also write the report to this file, as a picture.")] = None,
 ) -> None:
     """Brings the stack up, sends the demo's traffic and shows cost, slow tools and failures from ClickHouse."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -66,7 +69,12 @@ def demo(
     )
     with connect(clickhouse_address(name), Direct()) as client:
         stored = report.wait_until_stored(client, result, began)
-        report.print_report(client, report.Window(result.start, result.end), console)
+        window = report.Window(result.start, result.end)
+        report.print_report(client, window, console)
+        if svg:
+            picture = Console(record=True, width=100, file=io.StringIO())
+            report.print_report(client, window, picture)
+            picture.save_svg(str(svg), title="make demo")
     if stored < result.acknowledged:
         raise UserError(
             f"{result.acknowledged - stored:,} of the acknowledged spans are not in ClickHouse yet; "
