@@ -61,11 +61,7 @@ def aliases() -> dict[str, Any]:
         CONTENT_CODE: table["content"],
         ARGUMENTS_CODE: table["tool_call_arguments"],
     }
-    pairs = [
-        (alias["name"], code * RANKS + rank)
-        for code, group in groups.items()
-        for rank, alias in enumerate(group)
-    ]
+    pairs = [(alias["name"], code * RANKS + rank) for code, group in groups.items() for rank, alias in enumerate(group)]
     return {
         "names": [name for name, _ in pairs],
         "ids": [number for _, number in pairs],

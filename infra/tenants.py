@@ -12,13 +12,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import jwt
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from typing import TYPE_CHECKING, Any
 
 from infra.errors import UserError
+
+if TYPE_CHECKING:  # slow to import, and every command imports this file
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 ISSUER = "urn:agent-telemetry"
 AUDIENCE = "agent-telemetry-otlp"
@@ -39,7 +38,15 @@ class Credential:
     """Unix seconds."""
 
 
+def _new_key() -> Ed25519PrivateKey:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    return Ed25519PrivateKey.generate()
+
+
 def _jwk(key: Ed25519PrivateKey, kid: str) -> dict[str, Any]:
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
     raw = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
     x = base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
     return {"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": kid, "x": x}
@@ -49,7 +56,7 @@ def ensure_key_list(path: Path) -> None:
     """Writes a key list without any credential, unless there is one."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write(path, [_jwk(Ed25519PrivateKey.generate(), DUMMY)])
+        _write(path, [_jwk(_new_key(), DUMMY)])
 
 
 def _write(path: Path, keys: list[dict[str, Any]]) -> None:
@@ -75,7 +82,9 @@ def add(path: Path, tenants: Sequence[str], days: int) -> tuple[Credential, str]
     for tenant in tenants:
         if not TENANT_NAME.fullmatch(tenant):
             raise UserError(f"tenant {tenant!r}: use lower-case letters, digits, '.', '_' and '-', 63 at most")
-    key = Ed25519PrivateKey.generate()
+    import jwt
+
+    key = _new_key()
     now = int(time.time())
     kid = f"{tenants[0]}-{secrets.token_hex(4)}"
     claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": kid, "iat": now, "exp": now + days * 86400}

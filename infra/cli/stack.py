@@ -12,6 +12,7 @@ import typer
 import yaml
 
 from infra.cli.console import Name, console
+from infra.cli.engine_output import OutputFilter
 from infra.config import PROJECT, file_settings, project_file, stack_file
 from infra.errors import UserError
 from infra.paths import ROOT, stack_folder
@@ -75,7 +76,7 @@ def up(
     """Brings the stack up, or up to date, and prints its endpoints."""
     from pulumi import automation
 
-    from infra.automation import OutputFilter, explain, state_file
+    from infra.automation import explain, state_file
 
     _make_stack_file(name, port_base)
     found = _prepare(name)
@@ -117,7 +118,7 @@ def preview(
     """Shows what `up` would do. Touches nothing."""
     from pulumi import automation
 
-    from infra.automation import OutputFilter, explain
+    from infra.automation import explain
     from infra.cli.pending import PendingMigrations
 
     _prepare(name)
@@ -151,7 +152,7 @@ def migrate(
     """Applies pending migrations and nothing else, as an update of just these resources."""
     from pulumi import automation
 
-    from infra.automation import OutputFilter, explain, state_file
+    from infra.automation import explain, state_file
 
     found = _prepare(name)
     if plan:
@@ -195,7 +196,7 @@ def down(name: Name = "local") -> None:
     """Stops and removes everything that this stack created, its data included."""
     from pulumi import automation
 
-    from infra.automation import OutputFilter, explain, remove_stack, state_file
+    from infra.automation import explain, remove_stack, state_file
 
     folder = stack_folder(name)
     if not state_file(name).exists():

@@ -75,7 +75,7 @@ def probe(otlp: OtlpAddress, headers: Mapping[str, str], client: Client, timeout
     error = ""
     while time.monotonic() < deadline:
         try:
-            if client.query(query, parameters=parameters).first_row[0]:
+            if client.query(query, parameters=parameters).result_rows[0][0]:
                 return time.monotonic() - accepted
         except ClickHouseError as failure:
             error = f" ClickHouse's last answer: {failure}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -42,8 +43,8 @@ def statements(text: str) -> list[str]:
 class SchemaEngine:
     """An engine process with our tables, for one Kafka encoding."""
 
-    def __init__(self, folder: Path, encoding: str, python: str = sys.executable, **settings: Any) -> None:
-        self.folder, self.encoding, self.offset, self.python = folder, encoding, 0, python
+    def __init__(self, folder: Path, encoding: str, site: Path | None = None, **settings: Any) -> None:
+        self.folder, self.encoding, self.offset, self.site = folder, encoding, 0, site
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "config.xml").write_text(STORAGE.format(folder=folder))
         self.start()
@@ -61,7 +62,8 @@ class SchemaEngine:
     def start(self) -> None:
         script = Path(__file__).parent / "engine_process.py"
         self.process = subprocess.Popen(
-            [self.python, script, self.folder / "data", self.folder / "config.xml"],
+            [sys.executable, script, self.folder / "data", self.folder / "config.xml"],
+            env={**os.environ, "PYTHONPATH": str(self.site)} if self.site else None,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -1,8 +1,6 @@
 """The same schema on the engines that production runs and on the newest one, with Null tables in place of the Kafka ones.
 
-chdb-core from 26.3 on can't run Kafka tables, so these engines live in environments of their own:
-    uv venv .telemetry/engines/26.9.0
-    uv pip install --python .telemetry/engines/26.9.0/bin/python chdb-core==26.9.0
+chdb-core from 26.3 on can't run Kafka tables. The engines lie in the toolchain's cache and are installed when missing.
 """
 
 from __future__ import annotations
@@ -11,20 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from infra.paths import STACKS
+from infra.local.toolchain import ensure
+from infra.local.toolchain.builds import OTHER_ENGINES
 from tests.pipeline.schema_engine import SchemaEngine
 from tests.pipeline.test_schema import encode, span_request
 
-ENGINES = ["26.3.0", "26.9.0"]
-
 
 @pytest.mark.parametrize("encoding", ["otlp_proto", "otlp_json"])
-@pytest.mark.parametrize("version", ENGINES)
+@pytest.mark.parametrize("version", OTHER_ENGINES)
 def test_a_span_reaches_every_table(version: str, encoding: str, tmp_path: Path) -> None:
-    python = STACKS / "engines" / version / "bin" / "python"
-    if not python.exists():
-        pytest.skip(f"no chdb-core {version}: see this file's first lines")
-    engine = SchemaEngine(tmp_path, encoding, str(python))
+    installed = ensure([f"chdb-core-{version}"]).parts[f"chdb-core-{version}"]
+    engine = SchemaEngine(tmp_path, encoding, site=installed.folder / "site")
+    assert engine.query("SELECT version() AS version")[0]["version"].startswith(version.rpartition(".")[0])
     try:
         engine.query("INSERT INTO telemetry.tenants (tenant_id, keep_content) VALUES ('*', true)")
         engine.query("SYSTEM RELOAD DICTIONARIES")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from infra.automation import OutputFilter
+from infra.cli.engine_output import OutputFilter
 
 PROVIDER_ERROR = """\
  +  pulumi-python:dynamic/local:Process kafka creating (1s) error: Traceback (most recent call last):

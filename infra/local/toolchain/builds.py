@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from infra.local.toolchain.cache import file_hash
 from infra.local.toolchain.versions import version_of
 
 HERE = Path(__file__).parent
+OTHER_ENGINES = ("26.3.0", "26.9.0")
+"""Of chdb-core, beside the one in requirements.lock."""
 RECIPE = "1"
 """Part of every key: raise it when the commands below change what they make."""
 
@@ -111,6 +114,17 @@ def _kafka(site: Site) -> None:
         )
 
 
+def _engine(version: str) -> Callable[[Site], None]:
+    def install(site: Site) -> None:
+        lock = HERE / "engines" / f"{version}.txt"
+        options = ("--quiet", "--no-deps", "--require-hashes", "--target", site.out / "site")
+        # uv stands beside the interpreter: it is one of the project's own development dependencies.
+        uv = Path(sys.executable).parent / "uv"
+        site.run(uv, "pip", "install", *options, "--requirement", lock, cwd=site.work, env=dict(os.environ))
+
+    return install
+
+
 def _inputs(*names: str) -> tuple[Path, ...]:
     return tuple(HERE / name for name in names)
 
@@ -148,5 +162,20 @@ RECIPES = (
         home_gib=2.2,
         typical="2 to 5 min",
         build=_collector,
+    ),
+    # Only tests ask for these: the schema on the engine that production runs (LTS) and on the newest one.
+    *(
+        Recipe(
+            name=f"chdb-core-{version}",
+            title=f"ClickHouse's engine {version} (chdb-core)",
+            version=version,
+            inputs=_inputs(f"engines/{version}.txt"),
+            programs=(),
+            cache_gib=0.7,
+            home_gib=0,
+            typical="10 to 60 s",
+            build=_engine(version),
+        )
+        for version in OTHER_ENGINES
     ),
 )

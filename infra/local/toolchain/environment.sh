@@ -17,6 +17,8 @@ if usable && inputs | cmp -s - "$stamp"; then exit 0; fi
 
 fail() { printf 'error: %s\n' "$*" >&2; exit 1; }
 
+[ ! -L "$venv" ] || fail ".venv is a link: setting it up would change another checkout's; remove the link."
+
 # From here on `python` is the first Python that is new enough for pyproject.toml.
 minimum=$(sed -n 's/^  python: "\(.*\)"$/\1/p' "$root/configs/versions.yaml")
 python= tried=
