@@ -33,7 +33,7 @@ backfill: environment ## rebuild rollups: make backfill FROM=... TO=... [TENANT=
 audit: environment ## compare offsets, rows and rollups
 	@$(TELEMETRY) audit --name $(NAME)
 test: lint tools ## all tests
-	@$(BIN)/pytest tests
+	@$(BIN)/pytest -n 3 tests
 lint: environment ## ruff and pyright
 	@$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/pyright
 bench: environment ## measure; JSON to the path in BENCH_JSON
