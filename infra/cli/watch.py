@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
 
 
 def status(name: Name = "local") -> None:
-    """Shows each part: whether it runs, since when, its memory."""
+    """Shows each part (whether it runs, since when, its memory) and what the worker found last."""
     import psutil
 
     from infra.local.supervisor import Control
@@ -42,8 +42,39 @@ def status(name: Name = "local") -> None:
         if not running:
             down.append(part)
     console.print(table)
+    _print_worker(name)
     if down:
         raise UserError(f"{', '.join(down)}: not running; `telemetry logs` says why, `telemetry up` heals")
+
+
+MEANING = {
+    "audit": "differences between Kafka, rows and rollups",
+    "canary": "seconds from OTLP's answer to the visible row",
+    "recompute": "tenant minutes repaired after a re-delivery",
+    "tidy": "superseded generations deleted",
+}
+
+
+def _print_worker(name: str) -> None:
+    from clickhouse_connect.driver.exceptions import ClickHouseError
+
+    from infra.cli.data import clickhouse_address
+    from infra.clickhouse import connect
+    from infra.endpoints import Direct
+    from infra.paths import SQL
+
+    try:
+        with connect(clickhouse_address(name), Direct(), wait_seconds=1) as client:
+            rows = client.query((SQL / "queries" / "worker_status.sql").read_text()).result_rows
+    except (UserError, ClickHouseError) as error:
+        console.print(f"the worker's results can't be read: {error}", style="yellow", markup=False)
+        return
+    table = Table("worker", "ok", "last value", "what it is", "ago")
+    for step, ok, value, ago in rows:
+        table.add_row(
+            step, "yes" if ok else "no", f"{value:g}", MEANING.get(step, ""), f"{ago} s", style=None if ok else "red"
+        )
+    console.print(table)
 
 
 def _log_files(name: str, part: str | None) -> list[Path]:
