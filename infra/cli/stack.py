@@ -6,7 +6,7 @@ import shlex
 import shutil
 import sys
 import time
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 import yaml
@@ -68,6 +68,15 @@ def _engine(name: str):
     return open_stack(name, ensure(console=console))
 
 
+def _display() -> dict[str, Any]:
+    """How every engine command shows what it does: its own lines, as they come."""
+    return {
+        "color": "always" if console.is_terminal else "never",
+        "suppress_progress": True,
+        "on_output": OutputFilter(lambda line: print(line, flush=True)),
+    }
+
+
 def up(
     name: Name = "local",
     port_base: Annotated[int | None, typer.Option(help="Ports of a further stack: this plus fixed offsets.")] = None,
@@ -89,11 +98,9 @@ def up(
             # A part that was killed from outside is drift, which only a refresh sees.
             refresh=existed,
             diff=diff,
-            color="always" if console.is_terminal else "never",
-            suppress_progress=True,
             suppress_outputs=True,
             show_secrets=False,
-            on_output=OutputFilter(lambda line: print(line, flush=True)),
+            **_display(),
         )
     except automation.CommandError as error:
         raise explain(error) from None
@@ -129,10 +136,8 @@ def preview(
         stack.preview(
             refresh=refresh,
             diff=diff,
-            color="always" if console.is_terminal else "never",
-            suppress_progress=True,
-            on_output=OutputFilter(lambda line: print(line, flush=True)),
             on_event=pending.take,
+            **_display(),
         )
     except automation.CommandError as error:
         raise explain(error) from None
@@ -164,11 +169,9 @@ def migrate(
     try:
         stack.up(
             target=["**:Migrations::*", "**:Migration::*"],
-            color="always" if console.is_terminal else "never",
-            suppress_progress=True,
             suppress_outputs=True,
             show_secrets=False,
-            on_output=OutputFilter(lambda line: print(line, flush=True)),
+            **_display(),
         )
     except automation.CommandError as error:
         raise explain(error) from None
@@ -206,12 +209,7 @@ def down(name: Name = "local") -> None:
         return
     stack = _engine(name)
     try:
-        stack.destroy(
-            color="always" if console.is_terminal else "never",
-            suppress_progress=True,
-            show_secrets=False,
-            on_output=OutputFilter(lambda line: print(line, flush=True)),
-        )
+        stack.destroy(show_secrets=False, **_display())
     except automation.CommandError as error:
         raise explain(error) from None
     remove_stack(stack, name)
