@@ -121,7 +121,9 @@ def test_lists_and_maps_are_kept_as_json(pipeline: Pipeline, tenant: str) -> Non
 
 def test_deeply_nested_values_stay_readable(pipeline: Pipeline, tenant: str) -> None:
     """As deep as the conventions' structured messages: a list of maps of lists of maps of maps."""
-    messages = [{"role": "user", "parts": [{"type": "tool_call", "arguments": {"city": "Paris", "days": [1, 2]}}]}]
+    messages = [
+        {"role": "user", "parts": [{"type": "tool_call", "arguments": {"city": "Paris", "days": [1, 2]}}]}
+    ]
     pipeline.send(traces(tenant, span("deep", {"messages": messages})), tenant)
     assert json.loads(pipeline.span(tenant)["attributes"]["messages"]) == messages
 
