@@ -20,8 +20,13 @@ Tuple(value Enum8('null' = 0, 'string_value' = 1, 'bool_value' = 2, 'int_value' 
 toValidUTF8(replaceAll(replaceRegexpAll(toJSONString({{ list }}), {{ nested.pattern | sql_string }}, {{ nested.replacement | sql_string }}), '\\/', '/'))
 {%- endmacro %}
 
-{% macro text_of(kind, string, bool, int, double, array, kvlist, bytes) -%}
-multiIf({{ kind }} = 'string_value', {{ string }}, {{ kind }} = 'int_value', {{ int }}, {{ kind }} = 'array_value', {{ list_json(array) }}, {{ kind }} = 'kvlist_value', {{ list_json(kvlist) }}, {{ kind }} = 'bool_value', {{ bool }}, {{ kind }} = 'double_value', {{ double }}, {{ kind }} = 'bytes_value', base64Encode({{ bytes }}), 'null')
+{# Most lists hold texts only: those need no unwrapping. #}
+{% macro array_json(items) -%}
+if(arrayAll(x -> x = 'string_value', {{ items }}.value), toValidUTF8(replaceAll(toJSONString({{ items }}.string_value), '\\/', '/')), {{ list_json(items) }})
+{%- endmacro %}
+
+{% macro text_of(kind, string, bool, int, double, array, kvlist, bytes, folded=false) -%}
+multiIf({{ kind }} = 'string_value', {{ string }}, {{ kind }} = 'int_value', {{ int }}, {{ kind }} = 'array_value', {{ list_json(array) if folded else array_json(array) }}, {{ kind }} = 'kvlist_value', {{ list_json(kvlist) }}, {{ kind }} = 'bool_value', {{ bool }}, {{ kind }} = 'double_value', {{ double }}, {{ kind }} = 'bytes_value', base64Encode({{ bytes }}), 'null')
 {%- endmacro %}
 
 {% macro any_text(v) -%}
@@ -31,7 +36,7 @@ multiIf({{ kind }} = 'string_value', {{ string }}, {{ kind }} = 'int_value', {{ 
 {# The lambda takes the fields apart: a branch of multiIf that runs for few rows then copies those rows of one field, not of
    the whole tuple. folded: lists are bytes (Any0). #}
 {% macro texts(values, folded=false) -%}
-arrayMap((t, s, b, i, d, a, k, y) -> {{ text_of('t', 's', 'b', 'i', 'd', 'a', 'k', 'y') }}, {{ values }}.value, {{ values }}.string_value, {{ values }}.bool_value, {{ values }}.int_value, {{ values }}.double_value, {{ values }}.array_value{{ '' if folded else '.values' }}, {{ values }}.kvlist_value{{ '' if folded else '.values' }}, {{ values }}.bytes_value)
+arrayMap((t, s, b, i, d, a, k, y) -> {{ text_of('t', 's', 'b', 'i', 'd', 'a', 'k', 'y', folded) }}, {{ values }}.value, {{ values }}.string_value, {{ values }}.bool_value, {{ values }}.int_value, {{ values }}.double_value, {{ values }}.array_value{{ '' if folded else '.values' }}, {{ values }}.kvlist_value{{ '' if folded else '.values' }}, {{ values }}.bytes_value)
 {%- endmacro %}
 
 {% macro map_text(m, folded=false) -%}
