@@ -129,7 +129,8 @@ def _price(entry: dict[str, Any]) -> Price:
     )
 
 
-DATED = re.compile(r"(-20\d\d-?\d\d-?\d\d|-latest|@[0-9a-z-]+)$")
+DATED = re.compile(r"((-20\d\d-\d\d-\d\d|-20\d{6})(-v\d+:\d+)?|-v\d+:\d+|-latest|@[0-9a-z-]+)$")
+"""What says which build of a model it is. Any other number may be another model."""
 
 
 @dataclass(frozen=True)

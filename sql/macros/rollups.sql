@@ -31,7 +31,7 @@
             'tool_call_counts': 'SimpleAggregateFunction(sumMap, Map(UInt64, UInt64))',
             'start_ts': "SimpleAggregateFunction(min, DateTime64(9, 'UTC'))",
             'end_ts': "SimpleAggregateFunction(max, DateTime64(9, 'UTC'))",
-            'root_spans': count, 'root_status': text, 'root_operation': text, 'root_service': text,
+            'root_spans': count, 'root_status': 'SimpleAggregateFunction(max, Int8)', 'root_operation': text, 'root_service': text,
             'root_duration_ms': 'SimpleAggregateFunction(max, Float64)',
             'agent_name': text, 'root_agent': text, 'workflow_id': text, 'user_id': text, 'session_id': text,
         }, **tokens),

@@ -11,7 +11,7 @@ SELECT
     min(p.start_ts) AS start_ts,
     max(p.end_ts) AS end_ts,
     if(sum(p.root_spans) > 0, max(p.root_duration_ms), (toUnixTimestamp64Nano(max(p.end_ts)) - toUnixTimestamp64Nano(min(p.start_ts))) / 1e6) AS duration_ms,
-    multiIf(sum(p.root_spans) = 0, 'running', max(p.root_status) = 'unset', 'ok', max(p.root_status)) AS outcome,
+    multiIf(sum(p.root_spans) = 0, 'running', max(p.root_status) = 2, 'error', 'ok') AS outcome,
     sum(p.steps) AS steps,
     sum(p.model_calls) AS model_calls,
     sum(p.tool_calls) AS tool_calls,

@@ -1,6 +1,7 @@
 {# A run is a trace. Its spans arrive in any order and minute, so these are parts by minute whose states merge; the view
    `runs` puts them together. Cost and tokens are of model calls only. tool_call_counts: how often each call (same agent,
-   tool and arguments) was made; what goes beyond the first is a loop. #}
+   tool and arguments) was made; what goes beyond the first is a loop. root_status: of several roots the worst,
+   by the enum's numbers: error, ok, unset. #}
 SELECT
     tenant_id,
     toStartOfMinute(toDateTime(s.start_ts, 'UTC')) AS minute,
@@ -17,7 +18,7 @@ SELECT
     min(s.start_ts) AS start_ts,
     max(s.end_ts) AS end_ts,
     countIf(parent_span_id = toFixedString('', 8)) AS root_spans,
-    max(if(parent_span_id = toFixedString('', 8), toString(status_code), '')) AS root_status,
+    max(if(parent_span_id = toFixedString('', 8), toInt8(status_code), toInt8(0))) AS root_status,
     max(if(parent_span_id = toFixedString('', 8), toString(operation), '')) AS root_operation,
     max(if(parent_span_id = toFixedString('', 8), toString(service_name), '')) AS root_service,
     max(if(parent_span_id = toFixedString('', 8), duration_ms, 0)) AS root_duration_ms,

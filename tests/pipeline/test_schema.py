@@ -17,6 +17,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import SEVERITY_NUMBER_ERROR
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from infra.schema import attribute_table
+from tests.oracle_data import DATED
 from tests.pipeline.schema_engine import SchemaEngine, any_value, attributes
 
 NOW = time.time_ns()
@@ -205,6 +206,45 @@ def test_what_the_agent_reports_wins_over_the_price_and_the_price_over_unknown(e
     assert (priced["cost_source"], Decimal(str(priced["cost_usd"]))) == ("priced", exact)
     assert (unpriced["cost_source"], unpriced["cost_usd"]) == ("unpriced", None)
     assert (no_call["cost_source"], no_call["is_inference"]) == ("none", False)
+
+
+@pytest.mark.parametrize(
+    ("model", "source"),
+    [
+        ("m-1-20240806", "priced"),
+        ("m-1-latest", "priced"),
+        ("m-1@20240806", "priced"),
+        ("m-1-v2:0", "priced"),
+        ("m-1-20240806-v1:0", "priced"),
+        ("m-1-0613", "unpriced"),
+        ("m-1-2", "unpriced"),
+        ("m-1-v2", "unpriced"),
+    ],
+)
+def test_a_models_build_has_its_price_another_number_is_another_model(
+    engine: SchemaEngine, model: str, source: str
+) -> None:
+    call = {"gen_ai.operation.name": "chat", "model": model, "tokens.prompt": 10}
+    assert stored(engine, span_request(call))["cost_source"] == source
+    assert (DATED.sub("", model) == "m-1") == (source == "priced"), "the oracle says the same"
+
+
+@pytest.mark.parametrize(
+    ("statuses", "outcome"), [("EO", "error"), ("EU", "error"), ("OU", "ok"), ("UU", "ok"), ("OO", "ok")]
+)
+def test_of_several_roots_the_worst_says_how_a_run_ended(
+    engine: SchemaEngine, statuses: str, outcome: str
+) -> None:
+    trace = f"roots-{statuses}".encode().ljust(16, b"-")
+    request = ExportTraceServiceRequest()
+    for index, status in enumerate(statuses):
+        one = span_request(tenant="roots", trace_id=trace, span_id=bytes([7, index] * 4))
+        codes = {"E": Status.STATUS_CODE_ERROR, "O": Status.STATUS_CODE_OK, "U": Status.STATUS_CODE_UNSET}
+        one.resource_spans[0].scope_spans[0].spans[0].status.code = codes[status]
+        request.resource_spans.extend(one.resource_spans)
+    engine.send(encode(request, engine))
+    run = engine.one(f"SELECT outcome FROM telemetry.runs WHERE trace_id = '{trace.hex()}'")
+    assert run["outcome"] == outcome
 
 
 def test_a_span_without_a_resource_has_defaults(engine: SchemaEngine) -> None:
