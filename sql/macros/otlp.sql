@@ -52,13 +52,29 @@ if(ifNull(abs(dateDiff('day', _timestamp_ms, now64(3))) <= 366, false), assumeNo
 toUInt64(toUnixTimestamp64Nano(toDateTime64({{ ts }}, 9, 'UTC')))
 {%- endmacro %}
 
-{# A row a resource: the message's facts, what follows from the resource, and its scopes.
+{# A row a resource: the message's facts, the resource's attributes as text, and its scopes. #}
+{% macro opened(source, list, scopes, attributes_text) %}
+SELECT
+    topic, partition, offset, message_ts, ingest_ts,
+    {{ attributes_text }} AS resource_attributes,
+    resource.{{ scopes }} AS {{ scopes }}
+FROM
+(
+    SELECT
+        _topic AS topic, _partition AS partition, _offset AS offset, {{ message_ts() }} AS message_ts, now64(3) AS ingest_ts,
+        arrayJoin({{ list }}) AS resource
+    FROM {{ source }}
+    WHERE _error = ''
+)
+{%- endmacro %}
+
+{# What follows from the resource.
 
    Times are believed between oldest_nano and newest_nano: from the oldest day that is kept to a day ahead. So a broken
    clock makes neither a thousand partitions nor rows that the TTL deletes unseen. An unbelievable start becomes the end,
    else hour_nano, the hour in which Kafka took the message: coarse, so that the same span sent again a moment later gets
    the same sort key and collapses with the first. #}
-{% macro resources(source, list, scopes, attributes_text) %}
+{% macro resources(source, scopes) %}
 SELECT
     topic, partition, offset, message_ts, ingest_ts,
     {{ ns_of('message_ts') }} - {{ retention.oldest_days * 86400 }}000000000 AS oldest_nano,
@@ -74,20 +90,6 @@ SELECT
 FROM
 (
     SELECT *, if(resource_attributes['tenant.id'] = '', 'default', resource_attributes['tenant.id']) AS tenant_id
-    FROM
-    (
-        SELECT
-            topic, partition, offset, message_ts, ingest_ts,
-            {{ attributes_text }} AS resource_attributes,
-            resource.{{ scopes }} AS {{ scopes }}
-        FROM
-        (
-            SELECT
-                _topic AS topic, _partition AS partition, _offset AS offset, {{ message_ts() }} AS message_ts, now64(3) AS ingest_ts,
-                arrayJoin({{ list }}) AS resource
-            FROM {{ source }}
-            WHERE _error = ''
-        )
-    )
+    FROM {{ source }}
 )
 {%- endmacro %}
