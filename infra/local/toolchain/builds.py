@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -89,9 +91,29 @@ def _collector(site: Site) -> None:
     site.run(ocb, *config, cwd=source, env=env)
     for name in ("go.mod", "go.sum"):
         shutil.copy(source / name, source / "src" / name)
+    import yaml
+
+    for edit in yaml.safe_load((source / "edits.yaml").read_text()):
+        _edited_module(site, edit, source / "src", env)
     program = site.out / "bin" / "otelcol"
     site.run("go", "build", "-ldflags", "-s -w", "-o", program, ".", cwd=source / "src", env=env)
     site.run(program, "components", cwd=source, env=env)
+
+
+def _edited_module(site: Site, edit: dict[str, str], main: Path, env: dict[str, str]) -> None:
+    """Has the Go module in `main` use a copy of one of its modules with a line more; see collector/edits.yaml."""
+    module, copy = edit["module"], site.work / "edited" / edit["module"].rpartition("/")[2]
+    download = ("go", "mod", "download", "-json", module)
+    found = subprocess.run(download, cwd=main, env=env, capture_output=True, text=True, check=True)
+    shutil.copytree(json.loads(found.stdout)["Dir"], copy, copy_function=shutil.copyfile)
+    file = copy / edit["file"]
+    text = file.read_text()
+    if text.count(edit["after"]) != 1:
+        raise UserError(f"collector/edits.yaml: {module}/{edit['file']} has no single line {edit['after']!r} any more")
+    copy.chmod(0o755)
+    file.write_text(text.replace(edit["after"], f"{edit['after']}\n\t\t{edit['insert']}"))
+    # Relative, so that the program comes out the same wherever it is built.
+    site.run("go", "mod", "edit", f"-replace={module}={os.path.relpath(copy, main)}", cwd=main, env=env)
 
 
 def _kafka(site: Site) -> None:
@@ -156,7 +178,10 @@ RECIPES = (
         name="collector",
         title=f"the OpenTelemetry Collector {version_of('collector')}",
         version=version_of("collector"),
-        inputs=_inputs("ocb/go.mod", "ocb/go.sum", "collector/builder.yaml", "collector/go.mod", "collector/go.sum"),
+        inputs=_inputs(
+            *("ocb/go.mod", "ocb/go.sum", "collector/builder.yaml"),
+            *("collector/go.mod", "collector/go.sum", "collector/edits.yaml"),
+        ),
         programs=("go",),
         cache_gib=1.2,
         home_gib=2.2,
