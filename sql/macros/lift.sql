@@ -80,9 +80,9 @@ if(ifNull(toDecimal64OrNull({{ text }}, 12) >= 0, false), toDecimal64OrNull({{ t
 {%- endmacro %}
 
 {# Tokens times the price of the model at that time; NULL without a price. A price is looked for under the provider and
-   under any, with the model's full name and without what says which build it is: a date, -latest, @…, -vN:M (Bedrock's). No other
-   number is taken off, it may be another model. dictGetOrDefault can't throw once the
-   dictionary exists; an empty one gives the default. #}
+   under any, with the model's full name and without what says which build it is: a date, -latest, @…, -vN:M (Bedrock's).
+   No other number is taken off, it may be another model. dictGetOrDefault can't throw once the dictionary exists; an
+   empty one gives the default. #}
 {% macro price(ts) -%}
 {%- set dictionary = "'" ~ database ~ ".model_price'" -%}
 {%- set attributes = "('input', 'cached', 'output', 'reasoning', 'found')" -%}
