@@ -104,9 +104,7 @@ def unequal(found: dict[str, Figures], wanted: dict[str, Figures]) -> dict[str, 
     """The first differences of each table, for a failing test's message; empty when all are equal."""
     result: dict[str, Any] = {}
     for table, figures in wanted.items():
-        keys = [
-            key for key in figures.keys() | found[table].keys() if figures.get(key) != found[table].get(key)
-        ]
+        keys = [key for key in figures.keys() | found[table].keys() if figures.get(key) != found[table].get(key)]
         if keys:
             pairs = [(key, "found", found[table].get(key), "expected", figures.get(key)) for key in keys[:3]]
             result[table] = (f"{len(keys)} of {len(figures)}", pairs)

@@ -133,9 +133,7 @@ class Pipeline:
             except (ClickHouseError, OSError) as failure:
                 error = f" (last error: {failure})"
             if time.monotonic() - began > seconds:
-                raise AssertionError(
-                    f"not within {seconds:g} s: {what if isinstance(what, str) else what()}{error}"
-                )
+                raise AssertionError(f"not within {seconds:g} s: {what if isinstance(what, str) else what()}{error}")
             time.sleep(POLL_SECONDS)
 
     def complaints(self) -> str:
@@ -180,9 +178,7 @@ def bearer(token: str) -> dict[str, str]:
 def differences(report: AuditReport) -> list[str]:
     """What an audit found wrong, readable."""
     return [
-        f"{row.name}: expected {row.expected}, found {row.found} {row.detail}"
-        for row in report.rows
-        if row.difference
+        f"{row.name}: expected {row.expected}, found {row.found} {row.detail}" for row in report.rows if row.difference
     ]
 
 

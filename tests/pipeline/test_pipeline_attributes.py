@@ -24,16 +24,12 @@ STORED = {"text": "some value", "tokens": 1234, "usd": Decimal("0.125"), "list":
 def spelled(pipeline: Pipeline) -> dict[str, dict[str, Any]]:
     """The row of a span that has one attribute, by the attribute's name: one request carries all spellings."""
     tenant = new_tenant()
-    request = traces(
-        tenant, *(span(name, {name: SENT[COLUMNS[column]["kind"]]}) for column, name in SPELLINGS)
-    )
+    request = traces(tenant, *(span(name, {name: SENT[COLUMNS[column]["kind"]]}) for column, name in SPELLINGS))
     pipeline.send(request, tenant)
     return {row["operation"]: row for row in pipeline.spans(tenant, len(SPELLINGS))}
 
 
-@pytest.mark.parametrize(
-    ("column", "name"), SPELLINGS, ids=[f"{name}->{column}" for column, name in SPELLINGS]
-)
+@pytest.mark.parametrize(("column", "name"), SPELLINGS, ids=[f"{name}->{column}" for column, name in SPELLINGS])
 def test_a_spelling_lands_in_its_column_and_in_no_other(
     spelled: dict[str, dict[str, Any]], column: str, name: str
 ) -> None:
@@ -55,9 +51,7 @@ def test_of_several_spellings_the_first_in_the_table_wins(pipeline: Pipeline, te
 
     names = {column: [item["name"] for item in COLUMNS[column]["names"]] for column in REPEATED}
     pipeline.send(
-        traces(
-            tenant, *(span(column, values(COLUMNS[column]["kind"], names[column])) for column in REPEATED)
-        ),
+        traces(tenant, *(span(column, values(COLUMNS[column]["kind"], names[column])) for column in REPEATED)),
         tenant,
     )
     rows = {row["operation"]: row for row in pipeline.spans(tenant, len(REPEATED))}
@@ -67,9 +61,7 @@ def test_of_several_spellings_the_first_in_the_table_wins(pipeline: Pipeline, te
     }
 
 
-WORDS = [
-    (column, old, new) for column, entry in COLUMNS.items() for old, new in entry.get("values", {}).items()
-]
+WORDS = [(column, old, new) for column, entry in COLUMNS.items() for old, new in entry.get("values", {}).items()]
 
 
 def test_older_words_become_todays(pipeline: Pipeline, tenant: str) -> None:
@@ -121,17 +113,13 @@ def test_lists_and_maps_are_kept_as_json(pipeline: Pipeline, tenant: str) -> Non
 
 def test_deeply_nested_values_stay_readable(pipeline: Pipeline, tenant: str) -> None:
     """As deep as the conventions' structured messages: a list of maps of lists of maps of maps."""
-    messages = [
-        {"role": "user", "parts": [{"type": "tool_call", "arguments": {"city": "Paris", "days": [1, 2]}}]}
-    ]
+    messages = [{"role": "user", "parts": [{"type": "tool_call", "arguments": {"city": "Paris", "days": [1, 2]}}]}]
     pipeline.send(traces(tenant, span("deep", {"messages": messages})), tenant)
     assert json.loads(pipeline.span(tenant)["attributes"]["messages"]) == messages
 
 
 def test_an_empty_key_is_kept_and_spoils_nothing(pipeline: Pipeline, tenant: str) -> None:
-    pipeline.send(
-        traces(tenant, span("empty", {"": "top", "map": {"": 1, "a": {"": "deep"}, "b": 2}})), tenant
-    )
+    pipeline.send(traces(tenant, span("empty", {"": "top", "map": {"": 1, "a": {"": "deep"}, "b": 2}})), tenant)
     stored = pipeline.span(tenant)["attributes"]
     assert stored[""] == "top"
     assert json.loads(stored["map"]) == {"": 1, "a": {"": "deep"}, "b": 2}
@@ -200,9 +188,7 @@ def test_an_attribute_of_a_megabyte_arrives_whole(pipeline: Pipeline, tenant: st
     assert "telemetry.truncated" not in stored
 
 
-def test_an_over_long_attribute_is_cut_and_marked_and_its_neighbours_stay(
-    pipeline: Pipeline, tenant: str
-) -> None:
+def test_an_over_long_attribute_is_cut_and_marked_and_its_neighbours_stay(pipeline: Pipeline, tenant: str) -> None:
     limit = pipeline.stack.settings.collectorAttributeLimitKiB * 1024
     long = "x" * (limit + 1)
     now = span().start_time_unix_nano

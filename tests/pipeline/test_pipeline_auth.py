@@ -36,9 +36,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_without_a_valid_token_http_answers_401_and_stores_nothing(
-    json_jwt: Pipeline, tenant: str, what: str
-) -> None:
+def test_without_a_valid_token_http_answers_401_and_stores_nothing(json_jwt: Pipeline, tenant: str, what: str) -> None:
     body = traces(tenant, span()).SerializeToString()
     assert status_of(json_jwt, body, BAD[what]) == 401
     assert status_of(json_jwt, logs(tenant, LogRecord()).SerializeToString(), BAD[what], "logs") == 401
@@ -126,9 +124,7 @@ def test_a_token_for_two_tenants_may_choose_one_of_them_only(json_jwt: Pipeline,
     assert json_jwt.span(second)["operation"] == f"as {second}"
 
 
-def test_the_command_line_adds_lists_and_revokes_and_nothing_restarts(
-    json_jwt: Pipeline, tenant: str
-) -> None:
+def test_the_command_line_adds_lists_and_revokes_and_nothing_restarts(json_jwt: Pipeline, tenant: str) -> None:
     before = {part: json_jwt.pid(part) for part in PARTS}
     done = json_jwt.stack.telemetry("tenants", "add", tenant)
     token = done.stdout.strip()
@@ -172,14 +168,10 @@ def test_other_credentials_outlive_a_revocation(json_jwt: Pipeline, tenant: str)
     assert json_jwt.span(keep)["operation"] == "still"
 
 
-def test_without_auth_the_payload_names_the_tenant_and_no_name_is_default(
-    proto: Pipeline, tenant: str
-) -> None:
+def test_without_auth_the_payload_names_the_tenant_and_no_name_is_default(proto: Pipeline, tenant: str) -> None:
     sent = span("nobody's")
     proto.send(traces(tenant, span("named")))
     proto.send(traces(None, sent))
     assert proto.span(tenant)["operation"] == "named"
-    (row,) = proto.wait_rows(
-        "SELECT tenant_id FROM telemetry.spans WHERE trace_id = {t:String}", t=sent.trace_id.hex()
-    )
+    (row,) = proto.wait_rows("SELECT tenant_id FROM telemetry.spans WHERE trace_id = {t:String}", t=sent.trace_id.hex())
     assert row["tenant_id"] == "default"

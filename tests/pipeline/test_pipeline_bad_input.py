@@ -24,12 +24,8 @@ def now() -> int:
 
 
 @pytest.mark.parametrize("topic", ["otel-spans", "otel-events"])
-def test_garbage_on_a_topic_becomes_dead_letters_and_blocks_nobody(
-    pipeline: Pipeline, tenant: str, topic: str
-) -> None:
-    places = dict(
-        zip(GARBAGE, [pipeline.produce(raw, topic=topic)[0] for raw in GARBAGE.values()], strict=True)
-    )
+def test_garbage_on_a_topic_becomes_dead_letters_and_blocks_nobody(pipeline: Pipeline, tenant: str, topic: str) -> None:
+    places = dict(zip(GARBAGE, [pipeline.produce(raw, topic=topic)[0] for raw in GARBAGE.values()], strict=True))
     pipeline.send(traces(tenant, span("after")), tenant)
     assert pipeline.span(tenant)["operation"] == "after"
     for what, (partition, offset) in places.items():
@@ -52,9 +48,7 @@ def test_garbage_on_a_topic_becomes_dead_letters_and_blocks_nobody(
     assert (ledger["n"], ledger["spans"]) == (len(GARBAGE), 0)
 
 
-def test_garbage_between_two_good_messages_of_a_partition_takes_neither_along(
-    pipeline: Pipeline, tenant: str
-) -> None:
+def test_garbage_between_two_good_messages_of_a_partition_takes_neither_along(pipeline: Pipeline, tenant: str) -> None:
     good = [pipeline.message(traces(tenant, span(name))) for name in ("before", "after")]
     pipeline.produce(good[0], *GARBAGE.values(), good[1])
     assert {row["operation"] for row in pipeline.spans(tenant, 2)} == {"before", "after"}
@@ -73,9 +67,7 @@ def test_an_empty_request_is_taken_and_stores_nothing(pipeline: Pipeline, tenant
     assert letters == []
 
 
-def test_a_message_without_bytes_blocks_nobody_and_is_no_loss_to_the_audit(
-    pipeline: Pipeline, tenant: str
-) -> None:
+def test_a_message_without_bytes_blocks_nobody_and_is_no_loss_to_the_audit(pipeline: Pipeline, tenant: str) -> None:
     pipeline.produce(b"", b"\n", topic="otel-spans")
     pipeline.produce(b"", b"\n", topic="otel-events")
     pipeline.send(traces(tenant, span("after")), tenant)
@@ -98,9 +90,7 @@ def test_a_span_without_a_resource_has_defaults(proto: Pipeline) -> None:
 def test_a_span_without_a_name_or_ids_is_kept_and_counted_as_invalid(pipeline: Pipeline, tenant: str) -> None:
     # Past the collector, which would refuse ids of another length itself.
     one = span("", trace_id=b"", span_id=b"")
-    two = span(
-        "short", trace_id=b"abc", span_id=b"de", start_time_unix_nano=now() + SECOND, parent_span_id=b"f"
-    )
+    two = span("short", trace_id=b"abc", span_id=b"de", start_time_unix_nano=now() + SECOND, parent_span_id=b"f")
     pipeline.produce(pipeline.message(traces(tenant, one, two)))
     first, second = pipeline.spans(tenant, 2)
     assert first["operation"] == ""
@@ -119,9 +109,7 @@ TIMES: dict[str, tuple[int, int, set[str]]] = {
 def test_times_that_do_not_fit_are_bounded_and_named(pipeline: Pipeline, tenant: str, what: str) -> None:
     start, end, invalid = TIMES[what]
     at = now()
-    pipeline.send(
-        traces(tenant, span("t", start_time_unix_nano=at + start, end_time_unix_nano=at + end)), tenant
-    )
+    pipeline.send(traces(tenant, span("t", start_time_unix_nano=at + start, end_time_unix_nano=at + end)), tenant)
     row = pipeline.span(tenant)
     assert set(row["invalid_fields"]) == invalid
     assert row["duration_ms"] == 0
@@ -163,9 +151,7 @@ def test_tokens_that_are_no_count_become_null_and_are_named(pipeline: Pipeline, 
     pipeline.send(traces(tenant, *spans), tenant)
     rows = {row["operation"]: row for row in pipeline.spans(tenant, len(NUMBERS))}
     found = {name: (rows[name]["tokens_prompt"], rows[name]["invalid_fields"]) for name in NUMBERS}
-    assert found == {
-        name: (12, []) if good else (None, ["tokens_prompt"]) for name, (_, good) in NUMBERS.items()
-    }
+    assert found == {name: (12, []) if good else (None, ["tokens_prompt"]) for name, (_, good) in NUMBERS.items()}
 
 
 COSTS: dict[str, tuple[Any, bool]] = {
@@ -180,22 +166,16 @@ COSTS: dict[str, tuple[Any, bool]] = {
 }
 
 
-def test_a_cost_that_is_no_amount_is_null_and_named_never_a_silent_zero(
-    pipeline: Pipeline, tenant: str
-) -> None:
+def test_a_cost_that_is_no_amount_is_null_and_named_never_a_silent_zero(pipeline: Pipeline, tenant: str) -> None:
     call = {"gen_ai.operation.name": "chat"}
-    pipeline.send(
-        traces(tenant, *(span(name, {"cost.usd": v, **call}) for name, (v, _) in COSTS.items())), tenant
-    )
+    pipeline.send(traces(tenant, *(span(name, {"cost.usd": v, **call}) for name, (v, _) in COSTS.items())), tenant)
     rows = {row["operation"]: row for row in pipeline.spans(tenant, len(COSTS))}
     found = {name: (str(rows[name]["cost_usd"] or ""), rows[name]["cost_source"]) for name in COSTS}
     assert {name: source for name, (_, source) in found.items()} == {
         name: "reported" if good else "unpriced" for name, (_, good) in COSTS.items()
     }
     assert all(float(found[name][0]) == 0.25 for name, (_, good) in COSTS.items() if good)
-    assert all(
-        rows[name]["invalid_fields"] == ([] if good else ["cost_usd"]) for name, (_, good) in COSTS.items()
-    )
+    assert all(rows[name]["invalid_fields"] == ([] if good else ["cost_usd"]) for name, (_, good) in COSTS.items())
 
 
 def test_an_unknown_kind_or_status_is_unset(pipeline: Pipeline, tenant: str) -> None:
@@ -223,6 +203,4 @@ def test_ten_thousand_attributes_and_a_hundred_levels_are_read(pipeline: Pipelin
 
 
 def test_the_consumers_report_no_error_that_is_not_a_dead_letter(pipeline: Pipeline) -> None:
-    assert [
-        item for item in pipeline.consumer_errors() if any("MV" in t or "view" in t for t in item["texts"])
-    ] == []
+    assert [item for item in pipeline.consumer_errors() if any("MV" in t or "view" in t for t in item["texts"])] == []

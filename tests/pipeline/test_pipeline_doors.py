@@ -29,9 +29,7 @@ Door = Callable[[Pipeline, ExportTraceServiceRequest, str], None]
 
 
 def http_protobuf(pipeline: Pipeline, request: ExportTraceServiceRequest, tenant: str) -> None:
-    answer = otlp.send(
-        pipeline.stack.otlp.http_url, request.SerializeToString(), headers=pipeline.headers(tenant)
-    )
+    answer = otlp.send(pipeline.stack.otlp.http_url, request.SerializeToString(), headers=pipeline.headers(tenant))
     assert ExportTraceServiceResponse.FromString(answer).partial_success.rejected_spans == 0
 
 
@@ -40,9 +38,7 @@ def http_protobuf_gzip(pipeline: Pipeline, request: ExportTraceServiceRequest, t
     otlp.send(pipeline.stack.otlp.http_url, gzip.compress(request.SerializeToString()), headers=headers)
 
 
-def http_json(
-    pipeline: Pipeline, request: ExportTraceServiceRequest, tenant: str, compressed: bool = False
-) -> None:
+def http_json(pipeline: Pipeline, request: ExportTraceServiceRequest, tenant: str, compressed: bool = False) -> None:
     body = workload.to_json(request.SerializeToString())
     headers = {**pipeline.headers(tenant), "Content-Type": "application/json"}
     if compressed:
@@ -75,9 +71,7 @@ DOORS: list[Door] = [http_protobuf, http_protobuf_gzip, http_json, http_json_gzi
 
 
 @pytest.mark.parametrize("door", DOORS, ids=lambda door: door.__name__)
-def test_a_request_becomes_a_row_with_all_that_the_span_says(
-    pipeline: Pipeline, tenant: str, door: Door
-) -> None:
+def test_a_request_becomes_a_row_with_all_that_the_span_says(pipeline: Pipeline, tenant: str, door: Door) -> None:
     sent = span("plan", {"agent_name": "planner"}, kind=3, parent_span_id=b"parent!!", trace_state="a=b")
     sent.end_time_unix_nano = sent.start_time_unix_nano + 1_234_567_000
     sent.status.CopyFrom(Status(code=Status.STATUS_CODE_ERROR, message="it broke"))
@@ -136,9 +130,7 @@ def test_kafka_holds_whole_requests_in_the_stacks_encoding(pipeline: Pipeline, t
 def test_one_request_may_hold_several_resources_and_scopes(pipeline: Pipeline, tenant: str) -> None:
     request = traces(tenant, span("first"))
     request.resource_spans[0].scope_spans.add(spans=[span("second")])
-    request.MergeFrom(
-        traces(tenant, span("third"), resource={"service.name": "other", "deployment.environment": "qa"})
-    )
+    request.MergeFrom(traces(tenant, span("third"), resource={"service.name": "other", "deployment.environment": "qa"}))
     pipeline.send(request, tenant)
     found = {row["operation"]: (row["service_name"], row["env"]) for row in pipeline.spans(tenant, 3)}
     assert found == {"first": ("shop", "local"), "second": ("shop", "local"), "third": ("other", "qa")}
@@ -166,13 +158,9 @@ def test_a_request_above_the_body_limit_is_refused_for_good(pipeline: Pipeline, 
     assert refused.value.status in (400, 413) and not refused.value.retryable
 
 
-def test_a_body_that_is_no_otlp_is_refused_for_good_and_never_reaches_kafka(
-    pipeline: Pipeline, tenant: str
-) -> None:
+def test_a_body_that_is_no_otlp_is_refused_for_good_and_never_reaches_kafka(pipeline: Pipeline, tenant: str) -> None:
     with pytest.raises(otlp.OtlpRefused) as refused:
         otlp.send(pipeline.stack.otlp.http_url, b"\xff\xff\xff", headers=pipeline.headers(tenant))
     assert refused.value.status == 400
-    pipeline.send(
-        traces(tenant, span("after", start_time_unix_nano=span().start_time_unix_nano - SECOND)), tenant
-    )
+    pipeline.send(traces(tenant, span("after", start_time_unix_nano=span().start_time_unix_nano - SECOND)), tenant)
     assert pipeline.span(tenant)["operation"] == "after"

@@ -20,9 +20,7 @@ CONTENT = (
     "SELECT name, text, source, position FROM telemetry.content FINAL "
     "WHERE tenant_id = {tenant:String} AND trace_id = unhex({trace:String}) ORDER BY position, name"
 )
-CONTENT_NAMES = [
-    item["name"] for item in yaml.safe_load((CONFIGS / "attributes.yaml").read_text())["content"]
-]
+CONTENT_NAMES = [item["name"] for item in yaml.safe_load((CONFIGS / "attributes.yaml").read_text())["content"]]
 
 
 def record(name: str = "", body: Any = None, **fields: Any) -> LogRecord:
@@ -87,9 +85,9 @@ def test_a_log_sent_again_is_one_event(pipeline: Pipeline, tenant: str) -> None:
     pipeline.send(logs(tenant, record("last")), tenant, signal="logs")
     pipeline.until(
         lambda: (
-            pipeline.rows(
-                "SELECT count() AS n FROM telemetry.events_raw WHERE tenant_id = {t:String}", t=tenant
-            )[0]["n"]
+            pipeline.rows("SELECT count() AS n FROM telemetry.events_raw WHERE tenant_id = {t:String}", t=tenant)[0][
+                "n"
+            ]
             >= 2
             and pipeline.lag() == 0
         ),
@@ -98,9 +96,7 @@ def test_a_log_sent_again_is_one_event(pipeline: Pipeline, tenant: str) -> None:
     assert [row["event_type"] for row in pipeline.rows(EVENTS, tenant=tenant)] == ["once", "last"]
 
 
-def test_every_span_event_becomes_an_event_and_an_exception_the_spans_error(
-    pipeline: Pipeline, tenant: str
-) -> None:
+def test_every_span_event_becomes_an_event_and_an_exception_the_spans_error(pipeline: Pipeline, tenant: str) -> None:
     sent = span("tool", {"tool_name": "search", "agent_name": "planner"})
     at = sent.start_time_unix_nano
     sent.status.code = 2  # type: ignore[assignment]
@@ -134,9 +130,7 @@ def test_prompts_are_never_in_the_attributes_and_kept_only_for_who_wants_them(
     owner = KEEPER if keeps else tenant
     secret = {name: f"secret of {name}" for name in CONTENT_NAMES}
     sent = span("chat", {**secret, "tokens.prompt": 5, "model": "m"})
-    sent.events.add(
-        name="gen_ai.choice", attributes=attributes({CONTENT_NAMES[0]: "secret in an event", "index": 0})
-    )
+    sent.events.add(name="gen_ai.choice", attributes=attributes({CONTENT_NAMES[0]: "secret in an event", "index": 0}))
     pipeline.send(traces(owner, sent), owner)
     where = "trace_id = {trace:String}"
     (row,) = pipeline.wait_rows(
@@ -144,9 +138,7 @@ def test_prompts_are_never_in_the_attributes_and_kept_only_for_who_wants_them(
     )
     assert row["attributes"] == {"tokens.prompt": "5", "model": "m"}
     assert row["tokens_prompt"] == 5, "the numbers stay"
-    kept = (
-        pipeline.wait_rows(CONTENT, len(secret) + 1, tenant=owner, trace=sent.trace_id.hex()) if keeps else []
-    )
+    kept = pipeline.wait_rows(CONTENT, len(secret) + 1, tenant=owner, trace=sent.trace_id.hex()) if keeps else []
     if keeps:
         assert {item["name"]: item["text"] for item in kept if item["source"] == "span"} == secret
         (event,) = [item for item in kept if item["source"] == "event"]

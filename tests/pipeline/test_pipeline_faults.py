@@ -37,10 +37,7 @@ class Load:
     wrong: list[str] = field(default_factory=list)
 
     def _request(self) -> tuple[bytes, list[Span]]:
-        spans = [
-            span("load", {"tokens.prompt": 1, "model": "m", "cost.usd": "0.001"})
-            for _ in range(SPANS_A_REQUEST)
-        ]
+        spans = [span("load", {"tokens.prompt": 1, "model": "m", "cost.usd": "0.001"}) for _ in range(SPANS_A_REQUEST)]
         return traces(self.tenant, *spans).SerializeToString(), spans
 
     def client(self, stop: threading.Event) -> None:
@@ -103,9 +100,7 @@ def stored(pipeline: Pipeline, tenant: str) -> set[bytes]:
 def everything_once(pipeline: Pipeline, tenant: str, acknowledged: set[bytes]) -> None:
     pipeline.until(
         lambda: acknowledged <= stored(pipeline, tenant) and pipeline.lag() == 0,
-        lambda: (
-            f"{len(acknowledged - stored(pipeline, tenant))} acknowledged spans to be stored; lag {pipeline.lag()}"
-        ),
+        lambda: f"{len(acknowledged - stored(pipeline, tenant))} acknowledged spans to be stored; lag {pipeline.lag()}",
         BACK_SECONDS,
     )
     counts = (
@@ -128,9 +123,7 @@ def everything_once(pipeline: Pipeline, tenant: str, acknowledged: set[bytes]) -
 def until_more(made: Load, requests: int, seconds: float = BACK_SECONDS) -> None:
     """Waits until so many more requests were taken."""
     goal = len(made.acknowledged) + requests * SPANS_A_REQUEST
-    made.pipeline.until(
-        lambda: len(made.acknowledged) >= goal or made.wrong, f"{requests} more requests", seconds
-    )
+    made.pipeline.until(lambda: len(made.acknowledged) >= goal or made.wrong, f"{requests} more requests", seconds)
     assert made.wrong == []
 
 
@@ -139,9 +132,7 @@ def test_a_killed_clickhouse_loses_nothing_and_counts_nothing_twice(pipeline: Pi
         until_more(made, 10)
         before = kill(pipeline, "clickhouse")
         until_more(made, 10)
-        pipeline.until(
-            lambda: running_again(pipeline, "clickhouse", before), "ClickHouse runs again", BACK_SECONDS
-        )
+        pipeline.until(lambda: running_again(pipeline, "clickhouse", before), "ClickHouse runs again", BACK_SECONDS)
         pipeline.until(lambda: stored(pipeline, tenant), "ClickHouse answers", BACK_SECONDS)
         until_more(made, 10)
     assert made.refused == [], "agents notice nothing: Kafka is the buffer"
@@ -155,9 +146,7 @@ def test_a_killed_broker_is_a_retryable_answer_in_time_and_loses_nothing_that_wa
     with load(json_jwt, tenant) as made:
         until_more(made, 10)
         before = kill(json_jwt, "kafka")
-        json_jwt.until(
-            lambda: running_again(json_jwt, "kafka", before), "the broker runs again", BACK_SECONDS
-        )
+        json_jwt.until(lambda: running_again(json_jwt, "kafka", before), "the broker runs again", BACK_SECONDS)
         until_more(made, 10)
     assert set(made.refused) <= {503}, made.refused
     assert made.slowest < SDK_SECONDS, "an SDK has its answer before it gives up"
@@ -196,8 +185,6 @@ def test_a_killed_collector_loses_nothing_that_was_acknowledged(proto: Pipeline,
     with load(proto, tenant) as made:
         until_more(made, 5)
         before = kill(proto, "collector")
-        proto.until(
-            lambda: running_again(proto, "collector", before), "the collector runs again", BACK_SECONDS
-        )
+        proto.until(lambda: running_again(proto, "collector", before), "the collector runs again", BACK_SECONDS)
         until_more(made, 5)
     everything_once(proto, tenant, set(made.acknowledged))

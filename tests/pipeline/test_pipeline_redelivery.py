@@ -63,15 +63,11 @@ def right(runs: int = 1) -> dict[str, Any]:
 
 def arrivals(pipeline: Pipeline, tenant: str) -> int:
     """Spans that came for the tenant, repeated ones included."""
-    return pipeline.rows(
-        "SELECT count() AS n FROM telemetry.span_keys WHERE tenant_id = {t:String}", t=tenant
-    )[0]["n"]
+    return pipeline.rows("SELECT count() AS n FROM telemetry.span_keys WHERE tenant_id = {t:String}", t=tenant)[0]["n"]
 
 
 def figures_become_right(pipeline: Pipeline, tenant: str, arrived: int, runs: int = 1) -> None:
-    pipeline.until(
-        lambda: arrivals(pipeline, tenant) >= arrived, lambda: f"{arrivals(pipeline, tenant)} arrived"
-    )
+    pipeline.until(lambda: arrivals(pipeline, tenant) >= arrived, lambda: f"{arrivals(pipeline, tenant)} arrived")
     pipeline.until(
         lambda: pipeline.rows(FIGURES, t=tenant) == [right(runs)],
         lambda: f"{pipeline.rows(FIGURES, t=tenant)} to become {right(runs)}",
@@ -122,9 +118,7 @@ def test_what_arrives_after_a_repair_of_its_minute_is_counted_too(pipeline: Pipe
     figures_become_right(pipeline, tenant, arrived=9, runs=2)
 
 
-def test_a_message_read_again_from_kafka_counts_once_and_the_audit_stays_right(
-    pipeline: Pipeline, tenant: str
-) -> None:
+def test_a_message_read_again_from_kafka_counts_once_and_the_audit_stays_right(pipeline: Pipeline, tenant: str) -> None:
     requests = [traces(tenant, *run_of_three()) for _ in range(4)]
     places = pipeline.produce(*(pipeline.message(request) for request in requests))
     figures_become_right(pipeline, tenant, arrived=12, runs=4)

@@ -7,9 +7,7 @@ from typing import Any
 
 from tests.pipeline.live import Pipeline
 
-RESULTS = (
-    "SELECT ok, value, detail_json FROM telemetry.worker_results WHERE step = {step:String} ORDER BY at DESC"
-)
+RESULTS = "SELECT ok, value, detail_json FROM telemetry.worker_results WHERE step = {step:String} ORDER BY at DESC"
 
 
 def test_the_canary_is_sent_again_and_again_and_its_delay_recorded(proto: Pipeline) -> None:

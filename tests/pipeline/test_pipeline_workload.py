@@ -151,9 +151,7 @@ def test_a_backfill_under_load_shows_readers_neither_a_gap_nor_a_double(sent: Se
         )
         load = 0
         while running.poll() is None:
-            pipeline.send(
-                traces(tenant, *(span("load", start_time_unix_nano=live) for _ in range(50))), tenant
-            )
+            pipeline.send(traces(tenant, *(span("load", start_time_unix_nano=live) for _ in range(50))), tenant)
             load += 50
         said = running.communicate()[0]
     assert running.returncode == 0, said
@@ -163,9 +161,7 @@ def test_a_backfill_under_load_shows_readers_neither_a_gap_nor_a_double(sent: Se
     assert pipeline.rows(rebuilt, t=sorted(sent.tenants))[0]["n"] > 100, said
     assert unequal(shown(pipeline, sent.tenants), sent.wanted) == {}
     loaded = "SELECT sum(spans) AS n FROM telemetry.spans_minute WHERE tenant_id = {t:String}"
-    pipeline.until(
-        lambda: pipeline.rows(loaded, t=tenant)[0]["n"] == load, f"{load} live spans, each counted once"
-    )
+    pipeline.until(lambda: pipeline.rows(loaded, t=tenant)[0]["n"] == load, f"{load} live spans, each counted once")
 
 
 def test_the_audit_names_a_planted_difference_exits_with_1_and_repairs_it(sent: Sent) -> None:
@@ -182,9 +178,7 @@ def test_the_audit_names_a_planted_difference_exits_with_1_and_repairs_it(sent: 
     assert done.returncode == 1, done.stdout + done.stderr
     assert "telemetry audit --repair" in done.stderr
     repaired = pipeline.stack.telemetry("audit", "--repair", check=False)
-    assert repaired.returncode == 0 and "1 minutes recomputed" in repaired.stdout, (
-        repaired.stdout + repaired.stderr
-    )
+    assert repaired.returncode == 0 and "1 minutes recomputed" in repaired.stdout, repaired.stdout + repaired.stderr
     assert unequal(shown(pipeline, sent.tenants), sent.wanted) == {}
 
 

@@ -25,13 +25,9 @@ TRACE, SPAN, ROOT = bytes(range(16)), b"\1" * 8, b"\0" * 8
 
 
 @pytest.fixture(scope="module", params=["otlp_proto", "otlp_json"])
-def engine(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[SchemaEngine]:
+def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SchemaEngine]:
     engine = SchemaEngine(tmp_path_factory.mktemp(request.param), request.param)
-    engine.query(
-        "INSERT INTO telemetry.tenants (tenant_id, retention_days, keep_content) VALUES ('keeper', 7, true)"
-    )
+    engine.query("INSERT INTO telemetry.tenants (tenant_id, retention_days, keep_content) VALUES ('keeper', 7, true)")
     engine.query(
         "INSERT INTO telemetry.model_prices (provider, model, valid_from, valid_to, input_usd_per_million, "
         "cached_usd_per_million, output_usd_per_million, reasoning_usd_per_million, source) "
@@ -181,9 +177,7 @@ def test_wild_values_become_null_and_are_named(engine: SchemaEngine) -> None:
 def test_an_unbelievable_time_makes_no_partition_of_its_own(engine: SchemaEngine, start: int) -> None:
     row = stored(engine, span_request(start_time_unix_nano=start, end_time_unix_nano=start))
     assert row["invalid_fields"] == ["start_ts", "end_ts"]
-    days = engine.one(
-        "SELECT uniqExact(partition) AS n FROM system.parts WHERE table = 'spans_raw' AND active"
-    )
+    days = engine.one("SELECT uniqExact(partition) AS n FROM system.parts WHERE table = 'spans_raw' AND active")
     assert int(days["n"]) <= 2
 
 
@@ -232,9 +226,7 @@ def test_a_models_build_has_its_price_another_number_is_another_model(
 @pytest.mark.parametrize(
     ("statuses", "outcome"), [("EO", "error"), ("EU", "error"), ("OU", "ok"), ("UU", "ok"), ("OO", "ok")]
 )
-def test_of_several_roots_the_worst_says_how_a_run_ended(
-    engine: SchemaEngine, statuses: str, outcome: str
-) -> None:
+def test_of_several_roots_the_worst_says_how_a_run_ended(engine: SchemaEngine, statuses: str, outcome: str) -> None:
     trace = f"roots-{statuses}".encode().ljust(16, b"-")
     request = ExportTraceServiceRequest()
     for index, status in enumerate(statuses):
@@ -274,9 +266,7 @@ def test_an_exception_event_becomes_an_event_and_the_spans_error(engine: SchemaE
         "ValueError",
         "no/thing",
     )
-    stored_event = engine.one(
-        f"SELECT * FROM telemetry.events WHERE offset = {engine.offset} AND source = 'span'"
-    )
+    stored_event = engine.one(f"SELECT * FROM telemetry.events WHERE offset = {engine.offset} AND source = 'span'")
     assert (stored_event["event_type"], stored_event["span_id"]) == ("exception", SPAN.hex())
     assert json.loads(stored_event["payload_json"])["attributes"]["exception.message"] == "no/thing"
 
@@ -292,9 +282,7 @@ def test_a_log_record_becomes_an_event(engine: SchemaEngine) -> None:
         "budget.exceeded",
     )
     record.body.CopyFrom(any_value({"a": [{"b": [1, "x"]}]}))
-    record.attributes.extend(
-        attributes({"cost.usd": 0.5, "tokens.prompt": 3, "model": "m-1", "tool_name": "search"})
-    )
+    record.attributes.extend(attributes({"cost.usd": 0.5, "tokens.prompt": 3, "model": "m-1", "tool_name": "search"}))
     engine.send(encode(request, engine), "events")
     row = engine.one(f"SELECT * FROM telemetry.events WHERE offset = {engine.offset} AND source = 'log'")
     assert (row["event_type"], row["severity"], row["tenant_id"]) == ("budget.exceeded", "error", "acme")
@@ -309,9 +297,7 @@ def test_a_log_record_becomes_an_event(engine: SchemaEngine) -> None:
 
 def test_an_empty_message_is_only_a_ledger_row(engine: SchemaEngine) -> None:
     engine.send(b"{}" if engine.encoding == "otlp_json" else b"")
-    ledger = engine.query(
-        f"SELECT spans, is_dead_letter FROM telemetry.ingest_ledger WHERE offset = {engine.offset}"
-    )
+    ledger = engine.query(f"SELECT spans, is_dead_letter FROM telemetry.ingest_ledger WHERE offset = {engine.offset}")
     assert all(row == {"spans": 0, "is_dead_letter": False} for row in ledger)
     assert engine.query(f"SELECT * FROM telemetry.spans_raw WHERE offset = {engine.offset}") == []
 
@@ -323,9 +309,7 @@ def test_what_kafka_could_not_parse_is_a_dead_letter_with_its_bytes(engine: Sche
     )
     row = engine.one("SELECT topic, partition, offset, error, hex(raw) AS raw FROM telemetry.dead_letters")
     assert row == {"topic": "otel-spans", "partition": 3, "offset": 999001, "error": "broken", "raw": "00FF"}
-    assert engine.one("SELECT is_dead_letter FROM telemetry.ingest_ledger WHERE offset = 999001")[
-        "is_dead_letter"
-    ]
+    assert engine.one("SELECT is_dead_letter FROM telemetry.ingest_ledger WHERE offset = 999001")["is_dead_letter"]
 
 
 def test_a_span_sent_again_is_one_span_and_shows_in_span_keys(engine: SchemaEngine) -> None:
@@ -352,9 +336,7 @@ def test_a_run_puts_its_spans_together_and_a_new_generation_replaces_the_minute(
         request.resource_spans.extend(child.resource_spans)
     engine.send(encode(request, engine))
     run = engine.one("SELECT * FROM telemetry.runs WHERE tenant_id = 'runner'")
-    assert {
-        key: run[key] for key in ("steps", "model_calls", "tool_calls", "loops", "outcome", "agent_name")
-    } == {
+    assert {key: run[key] for key in ("steps", "model_calls", "tool_calls", "loops", "outcome", "agent_name")} == {
         "steps": 5,
         "model_calls": 1,
         "tool_calls": 3,
@@ -363,9 +345,7 @@ def test_a_run_puts_its_spans_together_and_a_new_generation_replaces_the_minute(
         "agent_name": "planner",
     }
     assert (run["cost_usd"], run["tokens_prompt"]) == (2.5, 1_000_000)
-    minute = engine.one("SELECT minute FROM telemetry.spans_minute WHERE tenant_id = 'runner' LIMIT 1")[
-        "minute"
-    ]
+    minute = engine.one("SELECT minute FROM telemetry.spans_minute WHERE tenant_id = 'runner' LIMIT 1")["minute"]
     engine.query(f"INSERT INTO telemetry.rollup_generations VALUES ('runner', '{minute}', 5, now64(3))")
     assert engine.query("SELECT * FROM telemetry.runs WHERE tenant_id = 'runner'") == []
     assert engine.query("SELECT * FROM telemetry.cost_minute WHERE tenant_id = 'runner'") == []
@@ -376,8 +356,6 @@ def test_everything_is_still_there_after_a_restart(engine: SchemaEngine) -> None
     engine.start()
     row = stored(
         engine,
-        span_request(
-            {"gen_ai.operation.name": "chat", "model": "m-1", "tokens.completion": 1}, span_id=b"restart!"
-        ),
+        span_request({"gen_ai.operation.name": "chat", "model": "m-1", "tokens.completion": 1}, span_id=b"restart!"),
     )
     assert row["cost_source"] == "priced"

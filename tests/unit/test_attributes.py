@@ -21,9 +21,7 @@ def test_numbers_are_unique_and_content_lies_above_columns() -> None:
     aliases = schema.aliases()
     assert len(set(aliases["ids"])) == len(aliases["names"]) == len(set(aliases["names"]))
     first_content = aliases["content_code"] * aliases["ranks"]
-    content = {
-        name for name, number in zip(aliases["names"], aliases["ids"], strict=True) if number >= first_content
-    }
+    content = {name for name, number in zip(aliases["names"], aliases["ids"], strict=True) if number >= first_content}
     assert content == set(aliases["content_names"])
 
 
