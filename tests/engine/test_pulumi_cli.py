@@ -25,11 +25,16 @@ from tests.stack import Stack, local_stack
 pytestmark = pytest.mark.timeout(600)
 
 
+def run_main() -> None:
+    """infra/__main__.py, run as a script."""
+    runpy.run_path(str(ROOT / "infra" / "__main__.py"), run_name="__main__")
+
+
 @contextmanager
 def language_host() -> Iterator[str]:
     """Serves the LanguageRuntime protocol; its program is the file infra/__main__.py, run as a script."""
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=4))
-    program = LanguageServer(lambda: runpy.run_path(str(ROOT / "infra" / "__main__.py"), run_name="__main__"))
+    program = LanguageServer(run_main)
     language_pb2_grpc.add_LanguageRuntimeServicer_to_server(program, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()

@@ -7,11 +7,12 @@ import pytest
 from infra import config
 from infra.errors import UserError
 from infra.paths import ROOT
-from infra.settings import PORTS, Settings, parse_settings
+from infra.settings import PORTS, parse_settings
 
 
 def test_ports_are_the_well_known_ones_unless_a_base_or_a_number_is_given() -> None:
-    assert Settings().kafkaPort == 9092 and Settings().otlpHttpPort == 4318 and Settings().clickhousePort == 8123
+    default = parse_settings({}, "x")
+    assert (default.kafkaPort, default.otlpHttpPort, default.clickhousePort) == (9092, 4318, 8123)
     moved = parse_settings({"portBase": 14000, "clickhousePort": 9999, "kafkaPort": 0}, "x")
     assert (moved.kafkaPort, moved.otlpGrpcPort, moved.clickhousePort) == (14092, 14017, 9999)
 
