@@ -18,6 +18,7 @@ from pulumi.automation._stack import StackInitMode
 
 from infra.config import PROJECT, program_settings, stack_file
 from infra.errors import UserError
+from infra.local.supervisor import is_running
 from infra.local.toolchain import Toolchain
 from infra.paths import ROOT, stack_folder
 
@@ -109,7 +110,7 @@ def clear_stale_locks(stack: str) -> list[Path]:
             continue
         pid = int(owner.get("pid", -1))
         _end_orphan(pid)
-        if not psutil.pid_exists(pid):
+        if not is_running(pid):
             lock.unlink(missing_ok=True)
             removed.append(lock)
     return removed

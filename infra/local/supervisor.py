@@ -115,7 +115,15 @@ class Control:
         except (OSError, xmlrpc.client.Error):
             return
         if pid is not None:
-            wait_for(lambda: not psutil.pid_exists(pid), 60)
+            wait_for(lambda: not is_running(pid), 60)
+
+
+def is_running(pid: int) -> bool:
+    """Whether the process runs. One that has ended and waits to be collected, perhaps for ever, does not."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 def daemon_pid(run: Path) -> int | None:

@@ -34,7 +34,11 @@ def proto() -> Iterator[Pipeline]:
 def json_jwt() -> Iterator[Pipeline]:
     """JSON in Kafka, the tenant from the token."""
     with running(
-        kafkaEncoding="otlp_json", collectorAuth="jwt", contentTenants=[KEEPER], workerRecomputeSeconds=2
+        kafkaEncoding="otlp_json",
+        collectorAuth="jwt",
+        contentTenants=[KEEPER],
+        workerRecomputeSeconds=2,
+        workerAuditSeconds=3600,
     ) as made:
         yield made
 

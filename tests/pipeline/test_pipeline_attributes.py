@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from infra.paths import CONFIGS
+from tests.pipeline.conftest import KEEPER
 from tests.pipeline.live import Pipeline, new_tenant
 from tests.pipeline.otlp_messages import SECOND, span, traces
 
@@ -111,11 +112,25 @@ def test_lists_and_maps_are_kept_as_json(pipeline: Pipeline, tenant: str) -> Non
     assert {name: json.loads(text) for name, text in stored.items()} == NESTED
 
 
-def test_deeply_nested_values_stay_readable(pipeline: Pipeline, tenant: str) -> None:
+def test_nested_values_are_json(pipeline: Pipeline, tenant: str) -> None:
+    """Two levels of lists and maps, in both encodings; deeper ones are readable in `otlp_json` alone (README)."""
+    value = [{"a": "b", "n": 1}, {"list": "no"}]
+    pipeline.send(traces(tenant, span("nested", {"value": value})), tenant)
+    assert json.loads(pipeline.span(tenant)["attributes"]["value"]) == value
+
+
+def test_structured_prompts_are_readable_however_deep(pipeline: Pipeline) -> None:
     """As deep as the conventions' structured messages: a list of maps of lists of maps of maps."""
     messages = [{"role": "user", "parts": [{"type": "tool_call", "arguments": {"city": "Paris", "days": [1, 2]}}]}]
-    pipeline.send(traces(tenant, span("deep", {"messages": messages})), tenant)
-    assert json.loads(pipeline.span(tenant)["attributes"]["messages"]) == messages
+    sent = span("deep", {"gen_ai.input.messages": messages})
+    pipeline.send(traces(KEEPER, sent), KEEPER)
+    kept = "SELECT text FROM telemetry.content FINAL WHERE tenant_id = {t:String} AND span_id = unhex({s:String})"
+
+    def texts() -> list[str]:
+        return [row["text"] for row in pipeline.rows(kept, t=KEEPER, s=sent.span_id.hex())]
+
+    pipeline.until(texts, "the prompt in telemetry.content")
+    assert [json.loads(text) for text in texts()] == [messages]
 
 
 def test_an_empty_key_is_kept_and_spoils_nothing(pipeline: Pipeline, tenant: str) -> None:

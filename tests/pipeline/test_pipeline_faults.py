@@ -155,7 +155,7 @@ def test_a_killed_broker_is_a_retryable_answer_in_time_and_loses_nothing_that_wa
 
 
 def test_without_a_broker_the_answer_is_503_within_the_sdks_timeout(proto: Pipeline, tenant: str) -> None:
-    request = traces(tenant, span("kept by the SDK"))
+    request = traces(tenant, span("kept by the SDK", {"tokens.prompt": 1, "model": "m", "cost.usd": "0.001"}))
     pid = proto.pid("kafka")
     # Stopped, not killed: it does not come back by itself while the test looks.
     os.kill(pid, signal.SIGSTOP)

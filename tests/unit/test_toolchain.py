@@ -18,7 +18,7 @@ from rich.console import Console
 from infra.errors import UserError
 from infra.local.toolchain import ensure
 from infra.local.toolchain.build import folder_of
-from infra.local.toolchain.builds import RECIPES, Recipe, Site
+from infra.local.toolchain.builds import OTHER_ENGINES, RECIPES, Recipe, Site
 
 BUILD = 'echo built >> "$COUNT"; mkdir -p "$OUT/bin"; echo program > "$OUT/bin/tool"; echo jar > "$OUT/a.jar"'
 
@@ -228,7 +228,7 @@ def test_ctrl_c_ends_the_build_and_leaves_nothing(root: Path, tmp_path: Path) ->
 
 def test_the_shipped_recipes_are_keyed_by_files_that_exist(root: Path) -> None:
     folders = {folder_of(recipe, root) for recipe in RECIPES}
-    assert len(folders) == len(RECIPES) == 3
+    assert len(folders) == len(RECIPES) == 3 + len(OTHER_ENGINES)
 
 
 def test_each_shipped_input_changes_the_key(root: Path, tmp_path: Path) -> None:

@@ -37,4 +37,4 @@ def test_the_stack_and_its_ports_are_passed_on() -> None:
 
 def test_ci_runs_what_the_readme_says() -> None:
     assert "exec make test\n" in (ROOT / ".ci" / "run").read_text()
-    assert ".venv/bin/telemetry tools\n.venv/bin/pytest tests\n" in make("-n", "test")
+    assert ".venv/bin/telemetry tools\n.venv/bin/pytest -n 3 tests\n" in make("-n", "test")
