@@ -38,7 +38,7 @@ class FolderProvider(ResourceProvider):
 
 
 class Folder(Resource, module="local", name="Folder"):
-    """A folder that this stack owns. `location` is its path once it exists."""
+    """A folder that this stack owns."""
 
     path: pulumi.Output[str]
 

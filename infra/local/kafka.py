@@ -12,6 +12,7 @@ from typing import Any
 import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, UpdateResult
 
+from infra.dynamic import plain_props
 from infra.endpoints import Direct, KafkaEndpoint
 from infra.errors import UserError
 from infra.kafka import message_max_bytes
@@ -62,19 +63,15 @@ class KafkaStorageProvider(FolderProvider):
             properties.unlink()
             if done.returncode:
                 raise UserError(f"Kafka could not format {data}:\n{done.stdout}{done.stderr}")
-        return CreateResult(props["path"], _without_provider(props))
+        return CreateResult(props["path"], plain_props(props))
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
         if not (Path(id_) / "meta.properties").exists():
             return ReadResult("", {})
-        return ReadResult(id_, _without_provider(props))
+        return ReadResult(id_, plain_props(props))
 
     def update(self, _id: str, _olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
-        return UpdateResult(_without_provider(news))
-
-
-def _without_provider(props: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in props.items() if key != "__provider"}
+        return UpdateResult(plain_props(news))
 
 
 class KafkaStorage(Resource, module="local", name="KafkaStorage"):

@@ -15,6 +15,7 @@ import psutil
 import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, ResourceProvider, UpdateResult
 
+from infra.dynamic import plain_props
 from infra.errors import UserError
 from infra.local.supervisor import Control, start_daemon, wait_for
 
@@ -183,7 +184,7 @@ class ProcessProvider(ResourceProvider):
     serialize_as_secret_always = False
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
-        changed = any(olds.get(key) != value for key, value in news.items() if key != "__provider")
+        changed = any(olds.get(key) != value for key, value in plain_props(news).items())
         return DiffResult(changes=changed, replaces=[])
 
     def create(self, props: dict[str, Any]) -> CreateResult:

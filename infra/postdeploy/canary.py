@@ -18,6 +18,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Sp
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, ResourceProvider, UpdateResult
 
 from infra import otlp as otlp_http
+from infra.dynamic import plain_props
 from infra.endpoints import (
     ClickHouseEndpoint,
     OtlpAddress,
@@ -93,9 +94,7 @@ class CanaryProvider(ResourceProvider):
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
         return DiffResult(
-            changes=any(
-                olds.get(key) != value for key, value in news.items() if key not in ("__provider", "delay_seconds")
-            )
+            changes=any(olds.get(key) != value for key, value in plain_props(news).items() if key != "delay_seconds")
         )
 
     def _run(self, props: dict[str, Any]) -> dict[str, Any]:
@@ -105,14 +104,13 @@ class CanaryProvider(ResourceProvider):
             access_from_dict(props["otlp_access"]).open(TENANT) as headers,
         ):
             delay = probe(otlp, headers, client, float(props["timeout"]))
-        outs = {key: value for key, value in props.items() if key != "__provider"}
-        return {**outs, "delay_seconds": round(delay, 3)}
+        return {**plain_props(props), "delay_seconds": round(delay, 3)}
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         return CreateResult("canary", self._run(props))
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
-        return ReadResult(id_, {key: value for key, value in props.items() if key != "__provider"})
+        return ReadResult(id_, plain_props(props))
 
     def update(self, _id: str, _olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
         return UpdateResult(self._run(news))

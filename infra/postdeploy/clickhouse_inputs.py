@@ -46,11 +46,6 @@ def reachable_client_of(props: Mapping[str, Any]) -> Iterator[Client | None]:
         opened.__exit__(None, None, None)
 
 
-def plain_props(props: Mapping[str, Any]) -> dict[str, Any]:
-    """Properties without what the engine adds."""
-    return {key: value for key, value in props.items() if not key.startswith("__")}
-
-
 def changed(olds: Mapping[str, Any], news: Mapping[str, Any], *keys: str) -> bool:
     """Whether one of `keys` or the endpoint differs."""
     return any(olds.get(key) != news.get(key) for key in (*keys, *ADDRESS))

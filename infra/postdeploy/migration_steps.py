@@ -18,12 +18,12 @@ from pulumi.dynamic import (
     UpdateResult,
 )
 
+from infra.dynamic import plain_props
 from infra.endpoints import ClickHouseEndpoint
 from infra.postdeploy.clickhouse_inputs import (
     changed,
     clickhouse_inputs,
     client_of,
-    plain_props,
     reachable_client_of,
 )
 from infra.postdeploy.migration_runner import apply_one, edited, read_record

@@ -16,13 +16,13 @@ from clickhouse_connect.driver.client import Client
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, ResourceProvider, UpdateResult
 
 from infra.clickhouse import as_user_error
+from infra.dynamic import plain_props
 from infra.endpoints import ClickHouseEndpoint
 from infra.paths import SQL
 from infra.postdeploy.clickhouse_inputs import (
     changed,
     clickhouse_inputs,
     client_of,
-    plain_props,
     reachable_client_of,
 )
 from infra.templates import render

@@ -18,6 +18,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, ResourceProvider, UpdateResult
 
 from infra.clickhouse import first_line
+from infra.dynamic import plain_props
 from infra.endpoints import ClickHouseEndpoint
 from infra.errors import UserError
 from infra.paths import SQL
@@ -25,7 +26,6 @@ from infra.postdeploy.clickhouse_inputs import (
     changed,
     clickhouse_inputs,
     client_of,
-    plain_props,
     reachable_client_of,
 )
 from infra.postdeploy.statements import split, tokens
