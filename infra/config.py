@@ -89,4 +89,4 @@ def project_file() -> str:
     }
     text = yaml.safe_dump(head, sort_keys=False, width=120)
     block = yaml.safe_dump({"config": config_schema()}, sort_keys=False, width=110, allow_unicode=True)
-    return text + "# Made from infra/settings.py by `telemetry settings --write`; a test compares them.\n" + block
+    return text + "# Made from infra/settings/ by `telemetry settings --write`; a test compares them.\n" + block

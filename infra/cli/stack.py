@@ -247,7 +247,7 @@ def tools() -> None:
 
 
 def settings(write: Annotated[bool, typer.Option("--write", help="Write Pulumi.yaml instead.")] = False) -> None:
-    """Prints Pulumi.yaml as made from infra/settings.py."""
+    """Prints Pulumi.yaml as made from infra/settings/."""
     if write:
         (ROOT / "Pulumi.yaml").write_text(project_file())
     else:

@@ -26,8 +26,8 @@ def test_ports_are_the_well_known_ones_unless_a_base_or_a_number_is_given() -> N
         ({"kafkaEncoding": "avro"}, "'otlp_proto' or 'otlp_json' (found 'avro')"),
         ({"portBase": "x"}, "portBase"),
         ({"kafkaPort": 4317}, "two ports are the same"),
-        ({"retentionSlowDays": 200, "retentionRawDays": 100}, "retentionSlowDays is above retentionRawDays"),
-        ({"retentionS3Days": 5}, "retentionS3Days must lie between"),
+        ({"retentionSlowDays": 200, "retentionRawDays": 100}, "retentionSlowDays: above retentionRawDays"),
+        ({"retentionS3Days": 5}, "retentionS3Days: must lie between"),
         ({"env": "Prod!"}, "env"),
     ],
 )

@@ -1,0 +1,133 @@
+"""Rules that join several settings. Each problem is one line that names the keys; all of them are found at once."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from infra.settings.aws import EXAMPLE_ACCOUNT, EXAMPLE_DOMAIN
+
+if TYPE_CHECKING:
+    from infra.settings import Settings
+
+SMALLEST_COLD_VOLUME_GIB = 125
+"""What EBS takes for st1 and sc1 (EBS volume types)."""
+VPC_PREFIXES = (16, 22)
+"""Below /22 the subnets of three zones have no room for brokers, tasks and endpoints."""
+
+
+def problems(settings: Settings) -> list[str]:
+    """Every contradiction in the settings, as `key: what is wrong`."""
+    found = [*_retention(settings)]
+    if settings.platform == "aws":
+        for rule in (_network, _kafka, _clickhouse, _collector, _grafana):
+            found += rule(settings)
+    return found
+
+
+def example_keys(settings: Settings) -> list[str]:
+    """Keys that still hold a reserved example value: fine for a preview, refused by an `up`."""
+    if settings.platform != "aws":
+        return []
+
+    def is_example(value: object) -> bool:
+        if isinstance(value, str):
+            return EXAMPLE_DOMAIN in value or EXAMPLE_ACCOUNT in value
+        if isinstance(value, list):
+            return any(is_example(item) for item in value)
+        return isinstance(value, dict) and any(is_example(item) for item in value.values())
+
+    return [key for key, value in settings.model_dump().items() if is_example(value)]
+
+
+def _retention(s: Settings) -> Iterator[str]:
+    if s.retentionSlowDays > s.retentionRawDays:
+        yield "retentionSlowDays: above retentionRawDays: rows would be deleted before they move"
+    if s.retentionS3Days and not s.retentionSlowDays <= s.retentionS3Days <= s.retentionRawDays:
+        yield "retentionS3Days: must lie between retentionSlowDays and retentionRawDays, or be 0"
+
+
+def _network(s: Settings) -> Iterator[str]:
+    given = bool(s.networkVpcId)
+    for key in ("networkPublicSubnetIds", "networkPrivateSubnetIds"):
+        count = len(getattr(s, key))
+        if given and count != s.networkZones:
+            yield f"{key}: {count} given, and networkZones is {s.networkZones}: name one subnet a zone"
+        if not given and count:
+            yield f"{key}: only counts together with networkVpcId"
+    try:
+        network = ipaddress.ip_network(s.networkCidr)
+    except ValueError as error:
+        yield f"networkCidr: {error}"
+    else:
+        low, high = VPC_PREFIXES
+        if network.version != 4 or not low <= network.prefixlen <= high or not network.is_private:
+            yield f"networkCidr: {s.networkCidr} is not a private IPv4 range of /{low} to /{high}"
+    for cidr in s.collectorAllowedCidrs:
+        try:
+            ipaddress.ip_network(cidr)
+        except ValueError as error:
+            yield f"collectorAllowedCidrs: {error}"
+
+
+def _kafka(s: Settings) -> Iterator[str]:
+    if s.kafkaMode == "serverless":
+        yield (
+            "kafkaMode: serverless has no topic API and takes no configuration (retention, message size): "
+            "use provisioned, or make the topics by hand and use existing"
+        )
+    if s.kafkaMode == "existing":
+        needed = ["kafkaBootstrapServers"] + (["kafkaSecretArn"] if s.kafkaAuth == "scram" else ["kafkaClusterArn"])
+        for key in needed:
+            if not getattr(s, key):
+                yield f"{key}: needed with kafkaMode existing and kafkaAuth {s.kafkaAuth}"
+    brokers = s.kafkaBrokersPerZone * s.networkZones
+    if s.kafkaMode == "provisioned" and s.kafkaReplication > brokers:
+        yield f"kafkaReplication: {s.kafkaReplication}, and there are {brokers} brokers"
+    if s.kafkaMinInSync >= s.kafkaReplication and s.kafkaReplication > 1:
+        yield (
+            f"kafkaMinInSync: {s.kafkaMinInSync} of {s.kafkaReplication} replicas: each restart of a broker would stop "
+            "producers; keep it below kafkaReplication"
+        )
+    if s.kafkaStorageMaxGiB < s.kafkaStorageGiB:
+        yield "kafkaStorageMaxGiB: below kafkaStorageGiB"
+
+
+def _clickhouse(s: Settings) -> Iterator[str]:
+    if s.clickhouseReplicas > s.networkZones:
+        yield f"clickhouseReplicas: {s.clickhouseReplicas}, and there are {s.networkZones} zones: one node a zone"
+    if s.clickhouseReplicas > 1 and s.networkZones < 3:
+        yield "clickhouseReplicas: replicas need three Keepers, one a zone: set networkZones to 3"
+    if s.clickhouseSlowType != "gp3" and s.clickhouseSlowGiB < SMALLEST_COLD_VOLUME_GIB:
+        yield f"clickhouseSlowGiB: {s.clickhouseSlowType} volumes begin at {SMALLEST_COLD_VOLUME_GIB} GiB"
+    if s.clickhouseHotIops > 500 * s.clickhouseHotGiB:
+        yield f"clickhouseHotIops: gp3 gives at most 500 a GiB: {500 * s.clickhouseHotGiB} here"
+    if s.clickhouseHotThroughputMiB > s.clickhouseHotIops // 4:
+        yield f"clickhouseHotThroughputMiB: gp3 gives at most a quarter MiB/s an IOPS: {s.clickhouseHotIops // 4} here"
+    if s.clickhouseCacheGiB * 2 > s.clickhouseHotGiB:
+        yield "clickhouseCacheGiB: above half of clickhouseHotGiB, on which it lies"
+
+
+def _collector(s: Settings) -> Iterator[str]:
+    if s.collectorAuth != "jwt":
+        yield "collectorAuth: only jwt on AWS: with none the payload would choose its tenant"
+    if s.collectorMinTasks > s.collectorMaxTasks:
+        yield "collectorMinTasks: above collectorMaxTasks"
+    if not 2 * s.collectorCpu <= s.collectorMemoryMiB <= 8 * s.collectorCpu:
+        yield (
+            f"collectorMemoryMiB: Fargate gives {s.collectorCpu} CPU units {2 * s.collectorCpu} to {8 * s.collectorCpu} MiB"
+        )
+    if not 2 * s.workerCpu <= s.workerMemoryMiB <= 8 * s.workerCpu:
+        yield f"workerMemoryMiB: Fargate gives {s.workerCpu} CPU units {2 * s.workerCpu} to {8 * s.workerCpu} MiB"
+    if not s.collectorCertificateArn and not s.collectorZoneId:
+        yield "collectorCertificateArn: give a certificate, or collectorZoneId so that one can be validated there"
+
+
+def _grafana(s: Settings) -> Iterator[str]:
+    if s.grafanaMode == "existing":
+        for key in ("grafanaUrl", "grafanaTokenSecretArn"):
+            if not getattr(s, key):
+                yield f"{key}: needed with grafanaMode existing"
+    if s.grafanaMode == "managed" and s.grafanaAuthentication == "SAML" and not s.grafanaSamlMetadataUrl:
+        yield "grafanaSamlMetadataUrl: needed with grafanaAuthentication SAML"
