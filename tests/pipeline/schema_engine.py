@@ -10,8 +10,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
-
 from infra.endpoints import KafkaAddress
 from infra.paths import CONFIGS, SQL
 from infra.schema import template_values
@@ -102,29 +100,3 @@ class SchemaEngine:
             f"SELECT {column}, 'otel-{topic}', 0, {self.offset}, now64(3) FROM file('{path}', {format_name}) "
             f"SETTINGS optimize_on_insert = 0, use_structure_from_insertion_table_in_table_functions = 1, {extra}"
         )
-
-
-def any_value(value: Any) -> AnyValue:
-    """`value` as OTLP's AnyValue; None is one with nothing set."""
-    result = AnyValue()
-    if isinstance(value, bool):
-        result.bool_value = value
-    elif isinstance(value, int):
-        result.int_value = value
-    elif isinstance(value, float):
-        result.double_value = value
-    elif isinstance(value, str):
-        result.string_value = value
-    elif isinstance(value, bytes):
-        result.bytes_value = value
-    elif isinstance(value, list):
-        result.array_value.SetInParent()
-        result.array_value.values.extend(any_value(item) for item in value)
-    elif isinstance(value, dict):
-        result.kvlist_value.SetInParent()
-        result.kvlist_value.values.extend(attributes(value))
-    return result
-
-
-def attributes(values: dict[str, Any]) -> list[KeyValue]:
-    return [KeyValue(key=key, value=any_value(value)) for key, value in values.items()]

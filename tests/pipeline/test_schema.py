@@ -18,7 +18,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from infra.schema import attribute_table
 from tests.oracle_data import DATED
-from tests.pipeline.schema_engine import SchemaEngine, any_value, attributes
+from tests.pipeline.otlp_messages import any_value, attributes
+from tests.pipeline.schema_engine import SchemaEngine
 
 NOW = time.time_ns()
 TRACE, SPAN, ROOT = bytes(range(16)), b"\1" * 8, b"\0" * 8

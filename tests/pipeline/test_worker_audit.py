@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,13 +12,12 @@ from infra.worker.audit import audit
 from infra.worker.positions import Position
 from infra.worker.report import AuditReport
 from tests.pipeline.clickhouse_front import Front
+from tests.pipeline.worker_front import client_of_empty_tables, front_with_the_schema  # noqa: F401
 from tests.pipeline.worker_world import (
     Span,
     again,
-    apply_schema,
     client_of,
     deliver,
-    empty,
     enter,
     expected,
     insert_into,
@@ -27,24 +25,6 @@ from tests.pipeline.worker_world import (
     rows,
     shown,
 )
-
-
-@pytest.fixture(scope="module")
-def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    front = Front(tmp_path_factory.mktemp("front"))
-    front.start()
-    with client_of(front.port) as client:
-        apply_schema(client)
-    yield front.port
-    front.stop()
-
-
-@pytest.fixture
-def client(port: int) -> Iterator[Client]:
-    with client_of(port) as client:
-        empty(client)
-        yield client
-
 
 FIRST = 1_000_000
 """The offset at which make_spans begins."""
@@ -214,13 +194,13 @@ def test_a_dead_letter_that_is_not_kept_is_found(client: Client):
     assert run(client, partition(FIRST + 1)).ok
 
 
-def test_nothing_that_is_on_its_way_is_reported_while_spans_keep_coming(client: Client, port: int):
+def test_nothing_that_is_on_its_way_is_reported_while_spans_keep_coming(client: Client, front: Front):
     first = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=2)
     spans = make_spans(20_000, 3, first, per_message=100)
     stop = threading.Event()
 
     def feed() -> None:
-        with client_of(port) as own:
+        with client_of(front.port) as own:
             for start in range(0, len(spans), 100):
                 if stop.is_set():
                     return

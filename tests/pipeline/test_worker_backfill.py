@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -18,12 +17,11 @@ from infra.worker.backfill import backfill
 from infra.worker.keys import Key
 from infra.worker.steps import Recompute
 from tests.pipeline.clickhouse_front import Front
+from tests.pipeline.worker_front import client_of_empty_tables, front_with_the_schema  # noqa: F401
 from tests.pipeline.worker_world import (
     again,
-    apply_schema,
     client_of,
     deliver,
-    empty,
     expected,
     make_spans,
     rows,
@@ -31,23 +29,6 @@ from tests.pipeline.worker_world import (
 )
 
 ROLLUPS = ("spans_minute_data", "cost_minute_data", "tools_minute_data", "runs_data")
-
-
-@pytest.fixture(scope="module")
-def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    front = Front(tmp_path_factory.mktemp("front"))
-    front.start()
-    with client_of(front.port) as client:
-        apply_schema(client)
-    yield front.port
-    front.stop()
-
-
-@pytest.fixture
-def client(port: int) -> Iterator[Client]:
-    with client_of(port) as client:
-        empty(client)
-        yield client
 
 
 def hours_ago(hours: int) -> datetime:
@@ -107,13 +88,15 @@ with client_of(int(sys.argv[1])) as client:
 """
 
 
-def test_a_killed_backfill_continues_behind_its_last_batch(client: Client, port: int, monkeypatch: pytest.MonkeyPatch):
+def test_a_killed_backfill_continues_behind_its_last_batch(
+    client: Client, front: Front, monkeypatch: pytest.MonkeyPatch
+):
     spans = make_spans(3_000, 180, hours_ago(6), ingested=hours_ago(2))
     deliver(client, spans)
     for table in ROLLUPS:
         client.command(f"TRUNCATE TABLE telemetry.{table}")
     window = (hours_ago(6), hours_ago(3))
-    arguments = [str(port), *(when.isoformat() for when in window)]
+    arguments = [str(front.port), *(when.isoformat() for when in window)]
     killed = subprocess.run([sys.executable, "-c", KILLED_IN_THE_SECOND_HOUR, *arguments], timeout=120)
     assert killed.returncode == -signal.SIGKILL
     half = set(shown(client))
@@ -140,14 +123,14 @@ def test_a_window_that_ends_before_it_begins_is_refused(client: Client):
         backfill(client, hours_ago(2), hours_ago(3))
 
 
-def test_no_reader_sees_a_gap_or_a_double_while_a_window_is_rebuilt_under_load(client: Client, port: int):
+def test_no_reader_sees_a_gap_or_a_double_while_a_window_is_rebuilt_under_load(client: Client, front: Front):
     spans = make_spans(6_000, 120, hours_ago(4), ingested=hours_ago(2))
     deliver(client, spans)
     right = expected(spans)
     stop, odd, reads = threading.Event(), [], [0]
 
     def read() -> None:
-        with client_of(port) as own:
+        with client_of(front.port) as own:
             while not stop.is_set():
                 seen = {key: value for key, value in shown(own).items() if key in right}
                 reads[0] += 1
@@ -157,7 +140,7 @@ def test_no_reader_sees_a_gap_or_a_double_while_a_window_is_rebuilt_under_load(c
     live = make_spans(20_000, 1, datetime.now(UTC).replace(second=0, microsecond=0), seed=3, per_message=50)
 
     def write() -> None:
-        with client_of(port) as own:
+        with client_of(front.port) as own:
             for start in range(0, len(live), 50):
                 if stop.is_set():
                     break
@@ -175,13 +158,13 @@ def test_no_reader_sees_a_gap_or_a_double_while_a_window_is_rebuilt_under_load(c
     assert odd == []
 
 
-def test_minutes_that_are_being_written_never_lose_a_row_and_are_right_in_the_end(client: Client, port: int):
+def test_minutes_that_are_being_written_never_lose_a_row_and_are_right_in_the_end(client: Client, front: Front):
     now = datetime.now(UTC).replace(second=0, microsecond=0)
     live = make_spans(4_000, 2, now - timedelta(minutes=2), per_message=50)
     stop, counts, sent = threading.Event(), [], []
 
     def write() -> None:
-        with client_of(port) as own:
+        with client_of(front.port) as own:
             for start in range(0, len(live), 50):
                 if stop.is_set():
                     break
@@ -190,7 +173,7 @@ def test_minutes_that_are_being_written_never_lose_a_row_and_are_right_in_the_en
                 sent.extend(batch)
 
     def read() -> None:
-        with client_of(port) as own:
+        with client_of(front.port) as own:
             while not stop.is_set():
                 counts.append(sum(figures["spans"] for figures in shown(own).values()))
 

@@ -20,8 +20,8 @@ from confluent_kafka import Producer
 from infra.endpoints import ClickHouseAddress, Direct, KafkaAddress, NoCredential, OtlpAddress, access_to_dict
 from infra.settings import parse_settings
 from tests.pipeline.clickhouse_front import Front
+from tests.pipeline.worker_front import front_with_the_schema  # noqa: F401
 from tests.pipeline.worker_world import (
-    apply_schema,
     client_of,
     deliver,
     expected,
@@ -29,16 +29,6 @@ from tests.pipeline.worker_world import (
     rows,
     shown,
 )
-
-
-@pytest.fixture(scope="module")
-def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
-    front = Front(tmp_path_factory.mktemp("front"))
-    front.start()
-    with client_of(front.port) as client:
-        apply_schema(client)
-    yield front
-    front.stop()
 
 
 @pytest.fixture(scope="module")

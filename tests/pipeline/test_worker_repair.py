@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from clickhouse_connect.driver.client import Client
 
 from infra.worker.keys import Key
@@ -16,35 +14,17 @@ from infra.worker.statements import server_ms
 from infra.worker.steps import Recompute
 from infra.worker.tidy import tidy
 from tests.pipeline.clickhouse_front import Front
+from tests.pipeline.worker_front import client_of_empty_tables, front_with_the_schema  # noqa: F401
 from tests.pipeline.worker_world import (
     again,
-    apply_schema,
     client_of,
     deliver,
-    empty,
     expected,
     insert_into,
     make_spans,
     rows,
     shown,
 )
-
-
-@pytest.fixture(scope="module")
-def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    front = Front(tmp_path_factory.mktemp("front"))
-    front.start()
-    with client_of(front.port) as client:
-        apply_schema(client)
-    yield front.port
-    front.stop()
-
-
-@pytest.fixture
-def client(port: int) -> Iterator[Client]:
-    with client_of(port) as client:
-        empty(client)
-        yield client
 
 
 def an_hour_ago() -> datetime:
@@ -145,13 +125,13 @@ def test_repairing_again_changes_nothing(client: Client):
     assert shown(client) == expected(spans)
 
 
-def test_two_workers_at_once_do_no_harm(client: Client, port: int):
+def test_two_workers_at_once_do_no_harm(client: Client, front: Front):
     spans = make_spans(3_000, 5, an_hour_ago())
     deliver(client, [*spans, *spans[:500]])
     keys = set(expected(spans))
 
     def work() -> None:
-        with client_of(port) as own:
+        with client_of(front.port) as own:
             for _ in range(3):
                 repair(own, keys)
 
