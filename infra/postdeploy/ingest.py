@@ -16,20 +16,15 @@ import jinja2
 import pulumi
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
-from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, ResourceProvider, UpdateResult
+from pulumi.dynamic import ReadResult, Resource
 
 from infra.clickhouse import first_line
-from infra.dynamic import plain_props
 from infra.endpoints import ClickHouseEndpoint
 from infra.errors import UserError
 from infra.paths import SQL
-from infra.postdeploy.clickhouse_inputs import (
-    changed,
-    clickhouse_inputs,
-    client_of,
-    reachable_client_of,
-)
+from infra.postdeploy.clickhouse_inputs import clickhouse_inputs, reachable_client_of
 from infra.postdeploy.statements import Created, checksum, created, excerpt, split
+from infra.postdeploy.step import ReconcilingProvider
 from infra.templates import render, sql_string
 
 FOLDER = SQL / "ingest"
@@ -128,40 +123,32 @@ def missing(client: Client, names: Sequence[str]) -> list[str]:
     return [name for name in names if name not in there]
 
 
-class IngestProvider(ResourceProvider):
+class IngestProvider(ReconcilingProvider):
     """Inputs: sql (file to text), files (file to hash), the endpoint. Output besides: objects, in the order to drop."""
 
-    serialize_as_secret_always = False
+    watched = ("files",)
 
-    def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
-        return DiffResult(changes=changed(olds, news, "files"))
+    def id_of(self, props: Mapping[str, Any]) -> str:
+        return "ingest"
 
-    def create(self, props: dict[str, Any]) -> CreateResult:
-        return CreateResult("ingest", self._recreate(props, []))
-
-    def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
-        return UpdateResult(self._recreate(news, olds.get("objects", [])))
-
-    def _recreate(self, props: dict[str, Any], before: list[str]) -> dict[str, Any]:
+    def reconcile(self, client: Client, props: dict[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
         names = drop_order([made for _, _, made in objects_of(props["sql"])])
-        with client_of(props) as client:
-            drop(client, [*before, *(name for name in names if name not in before)])
-            create(client, props["sql"])
-        return {**plain_props(props), "objects": names}
+        old = before.get("objects") or []
+        drop(client, [*old, *(name for name in names if name not in old)])
+        create(client, props["sql"])
+        return {"objects": names}
 
-    def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
-        with reachable_client_of(props) as client:
-            gone = set(missing(client, props["objects"]) if client else [])
-        outs = plain_props(props)
+    def look(self, client: Client, id_: str, props: dict[str, Any]) -> ReadResult:
+        gone = set(missing(client, props["objects"]))
         if not gone:
-            return ReadResult(id_, outs)
+            return ReadResult(id_, props)
         # A file whose object is gone has no hash any more: the next up sees a difference and recreates all.
         files = dict(props["files"])
         for file, _, made in objects_of(props["sql"]):
             if f"{made.database}.{made.name}" in gone:
                 files[file] = f"missing: {made.database}.{made.name}"
-        inputs = {key: value for key, value in outs.items() if key != "objects"}
-        return ReadResult(id_, {**outs, "files": files}, {**inputs, "files": files})
+        inputs = {key: value for key, value in props.items() if key != "objects"}
+        return ReadResult(id_, {**props, "files": files}, {**inputs, "files": files})
 
     def delete(self, _id: str, props: dict[str, Any]) -> None:
         with reachable_client_of(props) as client:

@@ -7,28 +7,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pulumi
-from pulumi.dynamic import (
-    CheckFailure,
-    CheckResult,
-    CreateResult,
-    DiffResult,
-    ReadResult,
-    Resource,
-    ResourceProvider,
-    UpdateResult,
-)
+from clickhouse_connect.driver.client import Client
+from pulumi.dynamic import CheckFailure, CheckResult, CreateResult, ReadResult, Resource, UpdateResult
 
 from infra.dynamic import plain_props
 from infra.endpoints import ClickHouseEndpoint
-from infra.postdeploy.clickhouse_inputs import (
-    changed,
-    clickhouse_inputs,
-    client_of,
-    reachable_client_of,
-)
+from infra.postdeploy.clickhouse_inputs import clickhouse_inputs, client_of
 from infra.postdeploy.migration_runner import apply_one, edited, read_record
 from infra.postdeploy.migrations import Migration as MigrationSql
 from infra.postdeploy.migrations import MigrationFile, migration_files
+from infra.postdeploy.step import StepProvider
 
 Values = pulumi.Input[Mapping[str, Any]]
 """What fills the placeholders (infra.schema.template_values): a mapping, or an output of one."""
@@ -39,11 +27,11 @@ def rendered_sql(file: MigrationFile, values: str) -> str:
     return file.rendered(json.loads(values)).sql
 
 
-class MigrationProvider(ResourceProvider):
+class MigrationProvider(StepProvider):
     """Inputs: number, name, kind, checksum, sql, the endpoint. `sql` is for the reader of a preview: when a setting
     changes it and the file (checksum) is the same, nothing is to be done."""
 
-    serialize_as_secret_always = False
+    watched = ("number", "kind")
 
     def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
         before = _olds.get("checksum")
@@ -51,21 +39,15 @@ class MigrationProvider(ResourceProvider):
             return CheckResult(news, [CheckFailure("checksum", edited(news["name"], before, news["checksum"]))])
         return CheckResult(news, [])
 
-    def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
-        return DiffResult(changes=changed(olds, news, "number", "kind"))
-
     def create(self, props: dict[str, Any]) -> CreateResult:
         migration = MigrationSql(int(props["number"]), props["name"], props["kind"], props["checksum"], props["sql"])
         with client_of(props) as client:
             apply_one(client, migration)
         return CreateResult(props["name"], plain_props(props))
 
-    def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
-        with reachable_client_of(props) as client:
-            if client is None:
-                return ReadResult(id_, plain_props(props))
-            applied = read_record(client).get(int(props["number"]))
-        return ReadResult(id_, plain_props(props)) if applied and applied.finished else ReadResult("", {})
+    def look(self, client: Client, id_: str, props: dict[str, Any]) -> ReadResult:
+        applied = read_record(client).get(int(props["number"]))
+        return ReadResult(id_, props) if applied and applied.finished else ReadResult("", {})
 
     def update(self, _id: str, _olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
         return UpdateResult(plain_props(news))

@@ -13,18 +13,13 @@ from typing import Any
 
 import pulumi
 from clickhouse_connect.driver.client import Client
-from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, ResourceProvider, UpdateResult
+from pulumi.dynamic import ReadResult, Resource
 
 from infra.clickhouse import as_user_error
-from infra.dynamic import plain_props
 from infra.endpoints import ClickHouseEndpoint
 from infra.paths import SQL
-from infra.postdeploy.clickhouse_inputs import (
-    changed,
-    clickhouse_inputs,
-    client_of,
-    reachable_client_of,
-)
+from infra.postdeploy.clickhouse_inputs import clickhouse_inputs
+from infra.postdeploy.step import ReconcilingProvider
 from infra.templates import render
 
 DATABASE = "telemetry"
@@ -52,39 +47,28 @@ def comparable(row: str) -> tuple[tuple[str, Any], ...]:
     return tuple(sorted((k, Decimal(v) if v and k.endswith("_per_million") else v) for k, v in values.items()))
 
 
-class ReferenceTableProvider(ResourceProvider):
+class ReferenceTableProvider(ReconcilingProvider):
     """Inputs: table, dictionary, rows (name to JSON: what a preview shows), the endpoint."""
 
-    serialize_as_secret_always = False
+    watched = ("rows",)
 
-    def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
-        return DiffResult(changes=changed(olds, news, "rows"))
+    def id_of(self, props: Mapping[str, Any]) -> str:
+        return props["table"]
 
-    def create(self, props: dict[str, Any]) -> CreateResult:
-        return CreateResult(props["table"], self._load(props))
+    def reconcile(self, client: Client, props: dict[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+        load(client, props["table"], props["dictionary"], props["rows"])
+        return {}
 
-    def update(self, _id: str, _olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
-        return UpdateResult(self._load(news))
-
-    def _load(self, props: dict[str, Any]) -> dict[str, Any]:
-        with client_of(props) as client:
-            load(client, props["table"], props["dictionary"], props["rows"])
-        return plain_props(props)
-
-    def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
-        outs = plain_props(props)
-        with reachable_client_of(props) as client:
-            if client is None:
-                return ReadResult(id_, outs)
-            live = live_rows(client, props["table"])
+    def look(self, client: Client, id_: str, props: dict[str, Any]) -> ReadResult:
+        live = live_rows(client, props["table"])
         if live is None:
             return ReadResult("", {})
         names = {comparable(row): name for name, row in props["rows"].items()}
         if {comparable(row) for row in live} == set(names):
-            return ReadResult(id_, outs)
+            return ReadResult(id_, props)
         known = {names.get(comparable(row), f"only in ClickHouse {number}"): row for number, row in enumerate(live)}
         rows = {name: props["rows"].get(name, row) for name, row in known.items()}
-        return ReadResult(id_, {**outs, "rows": rows}, {**outs, "rows": rows})
+        return ReadResult(id_, {**props, "rows": rows}, {**props, "rows": rows})
 
 
 class ReferenceTable(Resource, module="postdeploy", name="ReferenceTable"):

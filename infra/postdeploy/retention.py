@@ -15,20 +15,15 @@ import jinja2
 import pulumi
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
-from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, ResourceProvider, UpdateResult
+from pulumi.dynamic import ReadResult, Resource
 
 from infra.clickhouse import first_line
-from infra.dynamic import plain_props
 from infra.endpoints import ClickHouseEndpoint
 from infra.errors import UserError
 from infra.paths import SQL
-from infra.postdeploy.clickhouse_inputs import (
-    changed,
-    clickhouse_inputs,
-    client_of,
-    reachable_client_of,
-)
+from infra.postdeploy.clickhouse_inputs import clickhouse_inputs
 from infra.postdeploy.statements import split, tokens
+from infra.postdeploy.step import ReconcilingProvider
 from infra.templates import render, sql_string
 
 FOLDER = SQL / "retention"
@@ -126,40 +121,29 @@ def reconcile(client: Client, statements: Mapping[str, str]) -> list[str]:
     return different
 
 
-class RetentionProvider(ResourceProvider):
+class RetentionProvider(ReconcilingProvider):
     """Inputs: ttls (table to its TTL), statements (table to its ALTER), the endpoint."""
 
-    serialize_as_secret_always = False
+    watched = ("ttls",)
 
-    def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
-        return DiffResult(changes=changed(olds, news, "ttls"))
+    def id_of(self, props: Mapping[str, Any]) -> str:
+        return "retention"
 
-    def create(self, props: dict[str, Any]) -> CreateResult:
-        return CreateResult("retention", self._reconcile(props))
+    def reconcile(self, client: Client, props: dict[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+        reconcile(client, props["statements"])
+        return {}
 
-    def update(self, _id: str, _olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
-        return UpdateResult(self._reconcile(news))
-
-    def _reconcile(self, props: dict[str, Any]) -> dict[str, Any]:
-        with client_of(props) as client:
-            reconcile(client, props["statements"])
-        return plain_props(props)
-
-    def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
-        outs = plain_props(props)
-        with reachable_client_of(props) as client:
-            if client is None:
-                return ReadResult(id_, outs)
-            live = live_ttls(client, list(props["statements"]))
-            wanted = wanted_ttls(client, props["statements"])
+    def look(self, client: Client, id_: str, props: dict[str, Any]) -> ReadResult:
+        live = live_ttls(client, list(props["statements"]))
+        wanted = wanted_ttls(client, props["statements"])
         # What is as wanted keeps its own spelling, so that only drift is a difference.
         ttls = {
-            table: outs["ttls"][table]
+            table: props["ttls"][table]
             if live.get(table) == wanted[table]
             else live.get(table, "no such table") or "none"
             for table in wanted
         }
-        return ReadResult(id_, {**outs, "ttls": ttls}, {**outs, "ttls": ttls})
+        return ReadResult(id_, {**props, "ttls": ttls}, {**props, "ttls": ttls})
 
 
 class Retention(Resource, module="postdeploy", name="Retention"):
