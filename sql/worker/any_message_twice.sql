@@ -2,14 +2,5 @@
 SELECT count()
 FROM
 (
-    SELECT topic, partition, offset
-    FROM telemetry.ingest_ledger
-    WHERE (topic, partition, offset) IN
-    (
-        SELECT topic, partition, offset
-        FROM telemetry.ingest_ledger
-        WHERE ingest_ts >= fromUnixTimestamp64Milli({{ since }}) AND ingest_ts < fromUnixTimestamp64Milli({{ until }})
-    )
-    GROUP BY topic, partition, offset
-    HAVING count() > 1
+{% include 'worker/messages_again.sql' %}
 )

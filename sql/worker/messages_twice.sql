@@ -2,16 +2,7 @@
 -- although no span key is repeated, when the first arrival failed between two views.
 WITH again AS
 (
-    SELECT topic, partition, offset
-    FROM telemetry.ingest_ledger
-    WHERE (topic, partition, offset) IN
-    (
-        SELECT topic, partition, offset
-        FROM telemetry.ingest_ledger
-        WHERE ingest_ts >= fromUnixTimestamp64Milli({{ since }}) AND ingest_ts < fromUnixTimestamp64Milli({{ until }})
-    )
-    GROUP BY topic, partition, offset
-    HAVING count() > 1
+{% include 'worker/messages_again.sql' %}
 )
 SELECT tenant_id, toUnixTimestamp(minute)
 FROM telemetry.span_keys
