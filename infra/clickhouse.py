@@ -11,7 +11,7 @@ import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
 
-from infra.endpoints import Access, ClickHouseAddress
+from infra.endpoints import Access, ClickHouseAddress, Reached
 from infra.errors import UserError
 
 CONNECT_SECONDS = 5
@@ -21,34 +21,32 @@ STATEMENT_SECONDS = 600
 
 
 @contextmanager
-def connect(
-    address: ClickHouseAddress, access: Access, password: str = "", wait_seconds: float = 15, **options: Any
-) -> Iterator[Client]:
+def connect(address: ClickHouseAddress, access: Access, wait_seconds: float = 15, **options: Any) -> Iterator[Client]:
     """A client on `address`, closed at the end. `options` go to clickhouse_connect.get_client.
 
     A server that refuses connections (it is just being restarted) is tried again for `wait_seconds`.
     Raises UserError when it does not answer by then.
     """
-    with access.open(address.host, address.port) as (host, port):
-        client = _client(address, host, port, password, wait_seconds, options)
+    with access.open(address.host, address.port) as reached:
+        client = _client(address, reached, wait_seconds, options)
         try:
             yield client
         finally:
             client.close()
 
 
-def _client(
-    address: ClickHouseAddress, host: str, port: int, password: str, wait_seconds: float, options: dict[str, Any]
-) -> Client:
+def _client(address: ClickHouseAddress, reached: Reached, wait_seconds: float, options: dict[str, Any]) -> Client:
     deadline = time.monotonic() + wait_seconds
     while True:
         try:
             return clickhouse_connect.get_client(
-                host=host,
-                port=port,
+                host=reached.host,
+                port=reached.port,
                 username=address.user,
-                password=password,
+                password=reached.password,
                 interface="https" if address.secure else "http",
+                ca_cert=reached.ca_file or None,
+                server_host_name=reached.server_name or None,
                 connect_timeout=CONNECT_SECONDS,
                 send_receive_timeout=STATEMENT_SECONDS,
                 # Sessions forbid two statements at once, and no step needs one.
@@ -58,7 +56,7 @@ def _client(
         except OperationalError as error:
             if time.monotonic() > deadline:
                 raise UserError(
-                    f"ClickHouse does not answer on {host}:{port} after {wait_seconds:g} s: {first_line(error)}\n"
+                    f"ClickHouse does not answer on {reached.host}:{reached.port} after {wait_seconds:g} s: {first_line(error)}\n"
                     "Check `telemetry status` and `telemetry logs`; `telemetry up` starts what is missing."
                 ) from error
             time.sleep(RETRY_SECONDS)

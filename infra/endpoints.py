@@ -3,36 +3,67 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict, dataclass, field
+from types import MappingProxyType
 from typing import Any, Protocol, cast
 
 import pulumi
 
 
+@dataclass(frozen=True)
+class Reached:
+    """Where a part answers while its access is open, and what it asks for. Lives in memory only."""
+
+    host: str
+    port: int
+    password: str = field(default="", repr=False)
+    ca_file: str = ""
+    """The CA that its certificate must come from (a PEM file); '': the system's."""
+    server_name: str = ""
+    """The name that its certificate must hold; '': host. Another one behind a tunnel."""
+
+
 class Access(Protocol):
     """Opens an address for one step and closes it again. Holds ids and ARNs, never secrets."""
 
-    def open(self, host: str, port: int) -> Any:
-        """A context manager that yields the (host, port) to connect to while it is open."""
+    def open(self, host: str, port: int) -> AbstractContextManager[Reached]:
+        """Where to connect to while the context is open."""
         ...
 
 
 @dataclass(frozen=True)
 class Direct:
-    """The address can be reached as it stands."""
+    """The address can be reached as it stands, without a password."""
 
     @contextmanager
-    def open(self, host: str, port: int) -> Iterator[tuple[str, int]]:
-        yield host, port
+    def open(self, host: str, port: int) -> Iterator[Reached]:
+        yield Reached(host, port)
+
+
+class KafkaAccess(Protocol):
+    """Lets a step in the cluster's network talk to the brokers."""
+
+    def open(self) -> AbstractContextManager[dict[str, str]]:
+        """librdkafka's properties that sign in, valid while the context is open."""
+        ...
+
+
+@dataclass(frozen=True)
+class NoSignIn:
+    """The brokers ask for nothing."""
+
+    @contextmanager
+    def open(self) -> Iterator[dict[str, str]]:
+        yield {}
 
 
 class OtlpAccess(Protocol):
     """Opens the collector for one step: yields the request headers that identify it as `tenant`."""
 
-    def open(self, tenant: str) -> Any:
-        """A context manager that yields a dict of HTTP headers, valid while it is open."""
+    def open(self, tenant: str) -> AbstractContextManager[dict[str, str]]:
+        """HTTP headers, valid while the context is open."""
         ...
 
 
@@ -45,7 +76,7 @@ class NoCredential:
         yield {}
 
 
-def access_to_dict(access: Access | OtlpAccess) -> dict[str, Any]:
+def access_to_dict(access: Access | KafkaAccess | OtlpAccess) -> dict[str, Any]:
     """`access` as plain values that Pulumi can keep in its state."""
     kind = type(access)
     return {"class": f"{kind.__module__}:{kind.__qualname__}", "args": asdict(cast(Any, access))}
@@ -59,6 +90,9 @@ def access_from_dict(value: dict[str, Any]) -> Any:
     return getattr(importlib.import_module(module), name)(**value["args"])
 
 
+NO_CREDENTIAL: Mapping[str, str] = MappingProxyType({})
+
+
 @dataclass(frozen=True)
 class KafkaAddress:
     """A Kafka cluster as a step sees it: plain values, no outputs."""
@@ -66,6 +100,14 @@ class KafkaAddress:
     bootstrap_servers: str
     """host:port, comma-separated."""
     security_protocol: str = "PLAINTEXT"
+
+    def client_properties(self, credential: Mapping[str, str]) -> dict[str, str | int | float | bool]:
+        """librdkafka's properties for this cluster; `credential`: what its KafkaAccess yields."""
+        return {
+            "bootstrap.servers": self.bootstrap_servers,
+            "security.protocol": self.security_protocol.lower(),
+            **credential,
+        }
 
 
 @dataclass(frozen=True)
@@ -94,7 +136,7 @@ class KafkaEndpoint:
 
     bootstrap_servers: pulumi.Output[str]
     security_protocol: pulumi.Output[str]
-    access: Access
+    access: KafkaAccess
 
 
 @dataclass(frozen=True)
@@ -140,5 +182,23 @@ class Parts:
     otlp: OtlpEndpoint
     fingerprints: Mapping[str, pulumi.Output[str]]
     """Part to its version and configuration's hash: the canary runs again when one changes."""
-    replication: int
-    """Replicas of each topic partition."""
+    topics: Sequence[pulumi.Resource]
+    """The Kafka topics: reading begins when they are there."""
+
+
+class Platform(Protocol):
+    """Who provides the parts."""
+
+    @property
+    def parts(self) -> Parts:
+        """What the platform provides."""
+        ...
+
+    @property
+    def outputs(self) -> Mapping[str, pulumi.Input[Any]]:
+        """What the stack says beside the endpoints."""
+        ...
+
+    def worker(self, after: Sequence[pulumi.Resource]) -> None:
+        """The worker (infra/worker) beside the parts, started once `after` is there."""
+        ...

@@ -3,37 +3,53 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 import pulumi
 
-from infra.endpoints import KafkaAddress, Parts
-from infra.kafka import topics
-from infra.local.platform import local_parts, local_worker
+from infra.endpoints import KafkaAddress, Parts, Platform
+from infra.guard import check_account
 from infra.postdeploy.canary import Canary
 from infra.postdeploy.ingest import Ingest
 from infra.postdeploy.migration_steps import Migrations
 from infra.postdeploy.prices import ModelPrices
 from infra.postdeploy.retention import Retention
 from infra.postdeploy.tenants_table import Tenants
-from infra.postdeploy.topics import Topic
 from infra.schema import template_values
 from infra.settings import Settings
 
 
 def deploy(settings: Settings, stack: str) -> None:
     """Declares the whole pipeline of one stack and its outputs."""
-    parts = local_parts(settings, stack)
+    check_account(settings)
+    platform = platform_of(settings, stack)
+    parts = platform.parts
     migrations, ingest = schema(settings, parts)
     canary = prove(parts, migrations, ingest)
-    local_worker(settings, stack, parts, after=[canary])
+    platform.worker(after=[canary])
 
     pulumi.export("otlpHttp", parts.otlp.http_url)
     pulumi.export("otlpGrpc", parts.otlp.grpc_target)
-    pulumi.export("clickhouseHttp", pulumi.Output.format("http://{}:{}", parts.clickhouse.host, parts.clickhouse.port))
+    scheme = parts.clickhouse.secure.apply(lambda secure: "https" if secure else "http")
+    pulumi.export(
+        "clickhouseHttp", pulumi.Output.format("{}://{}:{}", scheme, parts.clickhouse.host, parts.clickhouse.port)
+    )
     pulumi.export("kafka", parts.kafka.bootstrap_servers)
     pulumi.export("canaryDelaySeconds", canary.delay_seconds)
+    for name, value in platform.outputs.items():
+        pulumi.export(name, value)
+
+
+def platform_of(settings: Settings, stack: str) -> Platform:
+    """Who provides the parts. Imported when asked for: one platform's libraries are slow to load and no business of
+    the other's."""
+    if settings.platform == "aws":
+        from infra.aws.platform import AwsPlatform
+
+        return AwsPlatform(settings, stack)
+    from infra.local.platform import LocalPlatform
+
+    return LocalPlatform(settings, stack)
 
 
 def schema(settings: Settings, parts: Parts) -> tuple[Migrations, Ingest]:
@@ -42,16 +58,16 @@ def schema(settings: Settings, parts: Parts) -> tuple[Migrations, Ingest]:
     values = pulumi.Output.all(
         servers=parts.kafka.bootstrap_servers, protocol=parts.kafka.security_protocol, folder=clickhouse.schema_folder
     ).apply(lambda found: placeholders(settings, found))
-    made: Sequence[pulumi.Resource] = [
-        Topic(topic["name"], parts.kafka, topic, parts.replication) for topic in topics(settings)
-    ]
     migrations = Migrations("migrations", clickhouse, values)
     after = pulumi.ResourceOptions(depends_on=[migrations])
     prices = ModelPrices("model-prices", clickhouse, opts=after)
     tenants = Tenants("tenants", clickhouse, settings, opts=after)
     Retention("retention", clickhouse, values, opts=after)
     ingest = Ingest(
-        "ingest", clickhouse, values, opts=pulumi.ResourceOptions(depends_on=[*made, migrations, prices, tenants])
+        "ingest",
+        clickhouse,
+        values,
+        opts=pulumi.ResourceOptions(depends_on=[*parts.topics, migrations, prices, tenants]),
     )
     return migrations, ingest
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pulumi
 
 from infra.endpoints import Parts
+from infra.kafka import topics
 from infra.local.clickhouse.component import ClickHouse, ClickHouseArgs
 from infra.local.collector import Collector, CollectorArgs
 from infra.local.folder import Folder
@@ -16,11 +18,27 @@ from infra.local.layout import data_folder, key_list, run_folder
 from infra.local.supervisor import Supervisor
 from infra.local.toolchain import ensure
 from infra.local.worker import Worker, WorkerArgs
+from infra.postdeploy.topics import Topic
 from infra.settings import Settings
 
+REPLICATION = 1
 
-def local_parts(settings: Settings, stack: str) -> Parts:
-    """Kafka, ClickHouse and the collector on this machine, kept by the stack's own supervisord."""
+
+class LocalPlatform:
+    """Everything on this machine, kept by the stack's own supervisord."""
+
+    def __init__(self, settings: Settings, stack: str):
+        self._settings, self._run = settings, run_folder(stack)
+        self.parts = _parts(settings, stack)
+        self.outputs: dict[str, pulumi.Input[Any]] = {}
+
+    def worker(self, after: Sequence[pulumi.Resource]) -> None:
+        """The worker beside the parts, started once the tables are there."""
+        args = WorkerArgs(self._settings, self._run, self.parts)
+        Worker("worker", args, pulumi.ResourceOptions(depends_on=list(after)))
+
+
+def _parts(settings: Settings, stack: str) -> Parts:
     tools = ensure(["collector", "kafka"])
     run = run_folder(stack)
     folder = Folder("run-folder", run)
@@ -43,10 +61,5 @@ def local_parts(settings: Settings, stack: str) -> Parts:
             "clickhouse": clickhouse.fingerprint,
             "collector": collector.fingerprint,
         },
-        replication=1,
+        topics=[Topic(topic["name"], kafka.endpoint, topic, REPLICATION) for topic in topics(settings)],
     )
-
-
-def local_worker(settings: Settings, stack: str, parts: Parts, after: Sequence[pulumi.Resource]) -> None:
-    """The worker beside the parts, started once the tables are there."""
-    Worker("worker", WorkerArgs(settings, run_folder(stack), parts), pulumi.ResourceOptions(depends_on=list(after)))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from infra.endpoints import KafkaAddress
+from infra.endpoints import NO_CREDENTIAL, KafkaAddress
 
 READ_SECONDS = 10.0
 Range = tuple[int, int]
@@ -15,14 +15,13 @@ BlankCounter = Callable[[str, int, Sequence[Range]], int]
 """Topic, partition and ranges of offsets to how many of these messages are blank."""
 
 
-def blank_counter(kafka: KafkaAddress) -> BlankCounter:
+def blank_counter(kafka: KafkaAddress, credential: Mapping[str, str] = NO_CREDENTIAL) -> BlankCounter:
     """Counts by reading the messages themselves; what Kafka has deleted, or can't give now, is not counted."""
 
     def count(topic: str, partition: int, ranges: Sequence[Range]) -> int:
         consumer = Consumer(
             {
-                "bootstrap.servers": kafka.bootstrap_servers,
-                "security.protocol": kafka.security_protocol.lower(),
+                **kafka.client_properties(credential),
                 # Offsets are assigned by hand and never committed; the client wants a name all the same.
                 "group.id": "agent-telemetry-audit",
                 "enable.auto.commit": False,

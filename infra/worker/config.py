@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.endpoints import ClickHouseAddress, KafkaAddress, OtlpAddress, access_from_dict
+import pulumi
+
+from infra.endpoints import ClickHouseAddress, KafkaAddress, OtlpAddress, Parts, access_from_dict, access_to_dict
 from infra.errors import UserError
 from infra.settings import Settings
 
@@ -17,6 +19,8 @@ class WorkerConfig:
     """What the platform tells the worker."""
 
     kafka: KafkaAddress
+    kafka_access: Any
+    """infra.endpoints.KafkaAccess"""
     clickhouse: ClickHouseAddress
     clickhouse_access: Any
     """infra.endpoints.Access"""
@@ -32,6 +36,7 @@ def read_config(path: Path) -> WorkerConfig:
         values = json.loads(path.read_text())
         return WorkerConfig(
             KafkaAddress(**values["kafka"]),
+            access_from_dict(values["kafka_access"]),
             ClickHouseAddress(**values["clickhouse"]),
             access_from_dict(values["clickhouse_access"]),
             OtlpAddress(**values["otlp"]),
@@ -40,3 +45,30 @@ def read_config(path: Path) -> WorkerConfig:
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"worker configuration {path}: {error!r}; `telemetry up` writes this file anew") from None
+
+
+def written_config(settings: Settings, parts: Parts) -> pulumi.Output[str]:
+    """The worker's configuration file: addresses with their access, and settings. Holds no secret."""
+
+    def write(values: dict[str, Any]) -> str:
+        return json.dumps(
+            {
+                "kafka": asdict(KafkaAddress(values["bootstrap"], values["protocol"])),
+                "kafka_access": access_to_dict(parts.kafka.access),
+                "clickhouse": asdict(ClickHouseAddress(**values["clickhouse"])),
+                "clickhouse_access": access_to_dict(parts.clickhouse.access),
+                "otlp": asdict(OtlpAddress(values["http"], values["grpc"])),
+                "otlp_access": access_to_dict(parts.otlp.access),
+                # Only its own: another setting's change must not restart it.
+                "settings": {key: value for key, value in settings.model_dump().items() if key.startswith("worker")},
+            },
+            indent=1,
+        )
+
+    return pulumi.Output.all(
+        bootstrap=parts.kafka.bootstrap_servers,
+        protocol=parts.kafka.security_protocol,
+        clickhouse=parts.clickhouse.address_inputs(),
+        http=parts.otlp.http_url,
+        grpc=parts.otlp.grpc_target,
+    ).apply(write)

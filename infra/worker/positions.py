@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import EarliestSpec, LatestSpec, OffsetSpec
 
-from infra.endpoints import KafkaAddress
+from infra.endpoints import NO_CREDENTIAL, KafkaAddress
 from infra.errors import UserError
 
 _QUIET = logging.getLogger("infra.worker.positions.librdkafka")
@@ -34,13 +35,15 @@ class Position:
     """The next offset that ClickHouse will read; None: nothing was read yet."""
 
 
-def read_positions(kafka: KafkaAddress, timeout: float = 10.0) -> list[Position]:
+def read_positions(
+    kafka: KafkaAddress, credential: Mapping[str, str] = NO_CREDENTIAL, timeout: float = 10.0
+) -> list[Position]:
     """Every partition's position. The committed offset is asked first: what is stored lies at or above it.
 
     Raises UserError when the broker does not answer or a topic is missing.
     """
     admin = AdminClient(
-        {"bootstrap.servers": kafka.bootstrap_servers, "security.protocol": kafka.security_protocol.lower()},
+        kafka.client_properties(credential),
         # Without a logger of its own the library writes every failed connection to stderr.
         logger=_QUIET,
     )

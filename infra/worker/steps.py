@@ -64,9 +64,9 @@ class Audit:
     def __call__(self, client: Client) -> StepResult:
         seconds = self.config.settings.workerAuditSeconds + AUDIT_OVERLAP
         since = server_ms(client) - seconds * 1000
-        report = audit(
-            client, read_positions(self.config.kafka), since, repair=True, blank=blank_counter(self.config.kafka)
-        )
+        with self.config.kafka_access.open() as credential:
+            positions = read_positions(self.config.kafka, credential)
+            report = audit(client, positions, since, repair=True, blank=blank_counter(self.config.kafka, credential))
         wrong = [row for row in report.rows if row.difference]
         said = "; ".join(f"{row.name}: expected {row.expected}, found {row.found}" for row in wrong)
         return StepResult(report.ok, len(wrong), {"rows": report.as_dicts()}, True, said)

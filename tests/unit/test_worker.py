@@ -184,6 +184,7 @@ def test_the_process_survives_servers_that_are_away_and_stops_within_two_seconds
     file = tmp_path / "worker.json"
     file.write_text(
         '{"kafka": {"bootstrap_servers": "127.0.0.1:1"}, "clickhouse": {"host": "127.0.0.1", "port": 1},'
+        ' "kafka_access": {"class": "infra.endpoints:NoSignIn", "args": {}},'
         ' "clickhouse_access": {"class": "infra.endpoints:Direct", "args": {}},'
         ' "otlp": {"http_url": "http://127.0.0.1:1", "grpc_target": "127.0.0.1:1"},'
         ' "otlp_access": {"class": "infra.endpoints:NoCredential", "args": {}}, "settings": {}}'

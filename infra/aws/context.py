@@ -1,0 +1,72 @@
+"""What every part on AWS is built with: settings, provider, names, tags, and what protects stateful things."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+
+from infra.config import PROJECT
+from infra.settings import Settings
+
+NAME_LENGTH = 32
+"""What load balancers and target groups take at most (ELB API reference)."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """One stack on AWS. Made once, in platform.py."""
+
+    settings: Settings
+    stack: str
+    provider: aws.Provider
+
+    @property
+    def prefix(self) -> str:
+        """Leads every fixed name: agent-telemetry-dev."""
+        return f"{PROJECT}-{self.stack}"
+
+    def name(self, part: str) -> str:
+        """A fixed name, for where another thing must know it beforehand. Elsewhere names are Pulumi's own, so that a
+        replacement can be created before the old one is deleted."""
+        return f"{self.prefix}-{part}"
+
+    def arn(self, service: str, resource: str, region: bool = True) -> str:
+        """An ARN in this account, for policies that name what does not exist yet."""
+        where = self.settings.awsRegion if region else ""
+        return f"arn:aws:{service}:{where}:{self.settings.awsAccount}:{resource}"
+
+    def options(self, parent: pulumi.Resource, **more: Any) -> pulumi.ResourceOptions:
+        """Options of a part's child."""
+        return pulumi.ResourceOptions(parent=parent, **more)
+
+    def stateful(self, parent: pulumi.Resource, **more: Any) -> pulumi.ResourceOptions:
+        """Options of a child that holds data: protected with the setting `protect`, and kept when the stack goes."""
+        kept = self.settings.protect
+        return pulumi.ResourceOptions(parent=parent, protect=kept, retain_on_delete=kept, **more)
+
+
+def make_provider(settings: Settings) -> aws.Provider:
+    """The explicit provider: the region and account of the settings and no other, whatever the shell says."""
+    return aws.Provider("aws", region=settings.awsRegion, allowed_account_ids=[settings.awsAccount])
+
+
+def tagging(settings: Settings, stack: str) -> pulumi.ResourceTransformation:
+    """The one place where tags are set: on every child whose type has tags.
+
+    The provider's default tags are not used: their diffs are wrong across versions, and volumes made by instances miss
+    them. What AWS makes by itself (root volumes, network interfaces) is tagged by its resource's own arguments.
+    """
+    ours = {"Project": PROJECT, "Stack": stack, "Environment": settings.env, "ManagedBy": "pulumi", **settings.tags}
+
+    def add(args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult | None:
+        if not args.type_.startswith("aws:") or not hasattr(type(args.resource), "tags"):
+            return None
+        # The logical name (dev's stays the same over replacements) is what people see in the console.
+        own = {"Name": f"{PROJECT}-{stack}-{args.name}", **ours}
+        props = {**args.props, "tags": {**own, **(args.props.get("tags") or {})}}
+        return pulumi.ResourceTransformationResult(props, args.opts)
+
+    return add
