@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import jinja2.meta
 
 from infra.errors import UserError
 from infra.paths import SQL
@@ -69,7 +70,8 @@ class Migration:
 
 
 def migration_files(folder: Path = FOLDER) -> list[MigrationFile]:
-    """Every migration in order. Raises UserError: a bad name, a gap, a number twice, no kind or an unknown one."""
+    """Every migration in order. Raises UserError: a bad name, a gap, a number twice, no kind or an unknown one, a file that
+    is not whole by itself."""
     files: list[MigrationFile] = []
     for path in sorted(folder.iterdir()):
         named = _NAME.fullmatch(path.name)
@@ -81,8 +83,22 @@ def migration_files(folder: Path = FOLDER) -> list[MigrationFile]:
         expected = files[-1].number + 1 if files else 1
         if number != expected:
             raise UserError(f"{path.name}: {expected:04} is missing before it; restore that file or renumber this one")
+        _whole(path)
         files.append(MigrationFile(number, path.stem, _kind(path), sha256(path.read_bytes()).hexdigest(), path))
     return files
+
+
+def _whole(path: Path) -> None:
+    """Raises UserError when the file takes anything from another one: its checksum would not show an edit there."""
+    try:
+        tree = jinja2.Environment(trim_blocks=True, lstrip_blocks=True).parse(path.read_text())
+    except jinja2.TemplateError as error:
+        raise UserError(f"{path.name}: {error.message or error}") from None
+    for name in jinja2.meta.find_referenced_templates(tree):
+        raise UserError(
+            f"{path.name} imports or includes {name or 'a file'}: an edit there would change what this migration means, "
+            "and its checksum would not show it; write that text into the migration itself (a macro of its own will do)"
+        )
 
 
 def _kind(path: Path) -> str:

@@ -1,6 +1,5 @@
 -- Span events and OTLP logs; prompts and completions apart, so that they can expire or be erased by themselves.
 -- kind: metadata
-{% import 'macros/ttl.sql' as ttl with context %}
 
 CREATE TABLE IF NOT EXISTS {{ database }}.events_raw
 (
@@ -31,7 +30,12 @@ ENGINE = ReplacingMergeTree
 PARTITION BY toDate(event_ts)
 PRIMARY KEY (tenant_id, toDate(event_ts), event_type, event_ts)
 ORDER BY (tenant_id, toDate(event_ts), event_type, event_ts, trace_id, span_id, event_key)
-TTL {{ ttl.raw('event_ts') }}
+TTL
+    toDateTime(event_ts) + toIntervalDay({{ retention.slow_days }}) TO VOLUME 'slow',
+{% if retention.s3_days %}
+    toDateTime(event_ts) + toIntervalDay({{ retention.s3_days }}) TO VOLUME 's3',
+{% endif %}
+    toDateTime(event_ts) + toIntervalDay(if(retention_days = 0, {{ retention.raw_days }}, retention_days)) DELETE
 SETTINGS storage_policy = '{{ storage_policy }}';
 
 CREATE OR REPLACE VIEW {{ database }}.events AS
@@ -59,5 +63,5 @@ ENGINE = ReplacingMergeTree
 PARTITION BY toDate(ts)
 PRIMARY KEY (tenant_id, trace_id, span_id)
 ORDER BY (tenant_id, trace_id, span_id, source, position, name, ts)
-TTL {{ ttl.content('ts') }}
+TTL toDateTime(ts) + toIntervalDay({{ retention.content_days }}) DELETE
 SETTINGS storage_policy = '{{ storage_policy }}';

@@ -1,6 +1,5 @@
 -- What arrived, what could not be parsed, how a trace and a repeated span are found without a scan.
 -- kind: metadata
-{% import 'macros/ttl.sql' as ttl with context %}
 
 -- A row a message and arrival: a message read twice has two.
 CREATE TABLE IF NOT EXISTS {{ database }}.ingest_ledger
@@ -17,7 +16,7 @@ CREATE TABLE IF NOT EXISTS {{ database }}.ingest_ledger
 ENGINE = MergeTree
 PARTITION BY toDate(ingest_ts)
 ORDER BY (topic, partition, offset)
-TTL {{ ttl.index('ingest_ts') }};
+TTL toDateTime(ingest_ts) + toIntervalDay({{ retention.raw_days }}) DELETE;
 
 CREATE TABLE IF NOT EXISTS {{ database }}.dead_letters
 (
@@ -32,7 +31,7 @@ CREATE TABLE IF NOT EXISTS {{ database }}.dead_letters
 ENGINE = ReplacingMergeTree
 PARTITION BY toDate(message_ts)
 ORDER BY (topic, partition, offset)
-TTL {{ ttl.dead_letters('message_ts') }};
+TTL toDateTime(message_ts) + toIntervalDay({{ retention.dead_letters_days }}) DELETE;
 
 -- Never deduplicated: more than one row for a tenant, minute and key is a span that came again. Kept for a week by
 -- arrival; a repeat of an older span is not looked for.
@@ -67,7 +66,7 @@ CREATE TABLE IF NOT EXISTS {{ database }}.trace_index
 ENGINE = AggregatingMergeTree
 PARTITION BY day
 ORDER BY (trace_id, tenant_id, day)
-TTL {{ ttl.index('day') }};
+TTL toDateTime(day) + toIntervalDay({{ retention.raw_days }}) DELETE;
 
 CREATE OR REPLACE VIEW {{ database }}.traces AS
 SELECT

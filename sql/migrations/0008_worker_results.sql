@@ -3,7 +3,7 @@
 CREATE TABLE IF NOT EXISTS {{ database }}.worker_results
 (
     at DateTime64(3, 'UTC') DEFAULT now64(3),
-    step LowCardinality(String) COMMENT 'recompute, verify, audit, canary or tidy',
+    step LowCardinality(String) COMMENT 'recompute, audit, canary or tidy',
     ok Bool,
     value Float64 COMMENT 'The figure of the step: minutes repaired, differences found, seconds of delay',
     detail_json String

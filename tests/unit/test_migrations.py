@@ -40,6 +40,10 @@ def test_files_are_read_in_order_with_kind_and_a_checksum_of_the_template(tmp_pa
         ({"m0001_a": "SELECT 1;"}, ["0001_a.sql", "kind"]),
         ({"m0001_a": GOOD + "-- kind: delete\n"}, ["0001_a.sql", "2 lines"]),
         ({"m0001_a": GOOD.replace("metadata", "magic")}, ["0001_a.sql", "'magic'", "rewrite"]),
+        ({"m0001_a": GOOD + "{% import 'macros/x.sql' as x %}"}, ["0001_a.sql", "macros/x.sql", "checksum"]),
+        ({"m0001_a": GOOD + "{% include 'x.sql' %}"}, ["0001_a.sql", "x.sql", "checksum"]),
+        ({"m0001_a": GOOD + "{% import 'macros/' ~ x as x %}"}, ["0001_a.sql", "a file", "checksum"]),
+        ({"m0001_a": GOOD + "{% if %}"}, ["0001_a.sql"]),
     ],
 )
 def test_a_bad_file_is_named(tmp_path: Path, files: dict[str, str], words: list[str]):
@@ -58,6 +62,18 @@ def test_an_unknown_placeholder_an_open_quote_and_an_empty_file_are_named(tmp_pa
         with pytest.raises(UserError, match=word) as error:
             file.rendered(values).statements()
         assert file.path.name in str(error.value)
+
+
+def test_an_edited_macro_changes_the_checksum_of_its_migration(tmp_path: Path):
+    """A macro can only stand in the migration itself, so a later edit of it is refused as an edited past."""
+    macro = GOOD + "{% macro column() %}a UInt8{% endmacro %}\nSELECT '{{ column() }}';\n"
+    before = migration_files(folder(tmp_path, m0001_a=macro))[0]
+    after = migration_files(folder(tmp_path, m0001_a=macro.replace("UInt8", "UInt16")))[0]
+    record = {1: Applied("0001_a", before.checksum, True, {})}
+    assert pending(record, [before.rendered({"number": 1})]) == []
+    with pytest.raises(UserError) as error:
+        pending(record, [after.rendered({"number": 1})])
+    assert all(word in str(error.value) for word in ("0001_a", before.checksum, after.checksum))
 
 
 def migration(number: int, sql: str = "SELECT 1; SELECT 2", file_checksum: str = "c") -> Migration:
