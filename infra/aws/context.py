@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import pulumi
 import pulumi_aws as aws
@@ -66,7 +66,8 @@ def tagging(settings: Settings, stack: str) -> pulumi.ResourceTransformation:
             return None
         # The logical name (dev's stays the same over replacements) is what people see in the console.
         own = {"Name": f"{PROJECT}-{stack}-{args.name}", **ours}
-        props = {**args.props, "tags": {**own, **(args.props.get("tags") or {})}}
+        given = cast("dict[str, str]", args.props.get("tags") or {})
+        props = {**args.props, "tags": {**own, **given}}
         return pulumi.ResourceTransformationResult(props, args.opts)
 
     return add

@@ -1,0 +1,120 @@
+"""Pulumi mocks for the AWS components: what was registered, with its inputs, and plausible outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pulumi
+from pulumi.runtime import Mocks, mocks, set_mocks
+from pulumi.runtime.stack import wait_for_rpcs
+
+ACCOUNT = "123456789012"
+REGION = "eu-central-1"
+
+
+@dataclass(frozen=True)
+class Made:
+    """One registered resource: camelCase inputs as the provider would get them."""
+
+    type: str
+    name: str
+    inputs: dict[str, Any]
+    id: str
+
+
+@dataclass
+class Cloud(Mocks):
+    """Records what is registered and answers with the inputs, an id, an arn and what `outputs` adds by type."""
+
+    made: list[Made] = field(default_factory=list)
+    calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Type token to outputs that AWS would compute."""
+    answers: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Invoke token to its answer."""
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
+        identity = f"{args.name}-id"
+        self.made.append(Made(args.typ, args.name, args.inputs, identity))
+        service = args.typ.split(":")[1].split("/")[0] if args.typ.startswith("aws:") else "none"
+        computed = {
+            "arn": f"arn:aws:{service}:{REGION}:{ACCOUNT}:{args.name}",
+            "name": args.inputs.get("name") or args.name,
+            "bucket": args.inputs.get("bucket") or args.name,
+        }
+        # A dynamic resource answers what it was given.
+        return identity, {**computed, **args.inputs, **COMPUTED.get(args.typ, {}), **self.outputs.get(args.typ, {})}
+
+    def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
+        self.calls.append((args.token, dict(args.args)))
+        return {**ANSWERS.get(args.token, {}), **self.answers.get(args.token, {})}
+
+    def of(self, type_: str) -> list[Made]:
+        """Everything of a type, e.g. 'aws:ec2/vpc:Vpc'."""
+        return [item for item in self.made if item.type == type_]
+
+    def one(self, type_: str, name: str = "") -> Made:
+        """The only resource of the type (and name)."""
+        found = [item for item in self.of(type_) if not name or item.name == name]
+        assert len(found) == 1, f"{type_} {name}: {[item.name for item in found]}"
+        return found[0]
+
+
+COMPUTED: dict[str, dict[str, Any]] = {
+    "aws:ec2/vpc:Vpc": {"defaultNetworkAclId": "acl-1", "mainRouteTableId": "rtb-main"},
+    "aws:ec2/instance:Instance": {"privateIp": "10.80.64.10", "availabilityZone": "eu-central-1a"},
+    "aws:lb/loadBalancer:LoadBalancer": {
+        "dnsName": "lb.eu-central-1.elb.amazonaws.com",
+        "zoneId": "Z215JYRZR1TBD5",
+        "arnSuffix": "app/lb/1",
+    },
+    "aws:msk/cluster:Cluster": {
+        "bootstrapBrokersSaslScram": "b-1.msk:9096,b-2.msk:9096",
+        "bootstrapBrokersSaslIam": "b-1.msk:9098,b-2.msk:9098",
+        "clusterUuid": "11111111-2222-3333-4444-555555555555-1",
+    },
+    "aws:msk/configuration:Configuration": {"latestRevision": 1},
+    "aws:ecs/taskDefinition:TaskDefinition": {"revision": 1},
+    "aws:ecr/repository:Repository": {"repositoryUrl": f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/agent-telemetry"},
+    "aws:grafana/workspace:Workspace": {"endpoint": "g-1234567890.grafana-workspace.eu-central-1.amazonaws.com"},
+    "aws:s3/bucket:Bucket": {"bucketRegionalDomainName": "bucket.s3.eu-central-1.amazonaws.com"},
+    "random:index/randomPassword:RandomPassword": {"result": "s3cr3t-canary-password"},
+    "tls:index/privateKey:PrivateKey": {"privateKeyPem": "PRIVATE KEY canary", "publicKeyPem": "PUBLIC KEY"},
+    "tls:index/selfSignedCert:SelfSignedCert": {"certPem": "CA CERTIFICATE"},
+    "tls:index/certRequest:CertRequest": {"certRequestPem": "REQUEST"},
+    "tls:index/locallySignedCert:LocallySignedCert": {"certPem": "NODE CERTIFICATE"},
+}
+ANSWERS: dict[str, dict[str, Any]] = {
+    "aws:index/getAvailabilityZones:getAvailabilityZones": {
+        "names": ["eu-central-1a", "eu-central-1b", "eu-central-1c"],
+        "zoneIds": ["euc1-az2", "euc1-az3", "euc1-az1"],
+    },
+    "aws:ssm/getParameter:getParameter": {"value": "ami-0123456789abcdef0"},
+}
+
+
+@contextmanager
+def program(preview: bool = False, **answers: dict[str, Any]) -> Iterator[Cloud]:
+    """A Pulumi program under mocks: declare resources inside; when it ends, everything has been registered."""
+    cloud = Cloud(answers=answers)
+    set_mocks(cloud, project="agent-telemetry", stack="test", preview=preview)
+    yield cloud
+    pulumi.runtime.sync_await._sync_await(wait_for_rpcs())
+
+
+def value(output: pulumi.Input[Any]) -> Any:
+    """What an output holds under mocks."""
+    found: list[Any] = []
+    pulumi.Output.from_input(output).apply(found.append)
+    pulumi.runtime.sync_await._sync_await(wait_for_rpcs())
+    return found[0]
+
+
+def run(declare: Callable[[], Any], preview: bool = False) -> tuple[Cloud, Any]:
+    """Declares with `declare` under mocks; what was registered, and what it returned."""
+    with program(preview) as cloud:
+        result = declare()
+    return cloud, result
