@@ -7,15 +7,12 @@ from pathlib import Path
 
 import pulumi
 
+from infra.collector_config import CollectorPlace, collector_config
 from infra.endpoints import KafkaEndpoint, NoCredential, OtlpEndpoint
-from infra.kafka import MIB, PRODUCER_BATCH_BYTES, message_max_bytes
 from infra.local.process import Process, ProcessArgs, digest
 from infra.local.toolchain import Toolchain
-from infra.paths import CONFIGS
-from infra.schema import attribute_table
 from infra.settings import Settings
-from infra.templates import render
-from infra.tenants import AUDIENCE, ISSUER, KeyListCredential
+from infra.tenants import KeyListCredential
 
 MEMORY_LIMIT_MIB = 1024
 """Above this the collector answers with a retryable refusal."""
@@ -33,37 +30,6 @@ class CollectorArgs:
     """The public keys of the live credentials; only read with collector.auth jwt."""
 
 
-def collector_config(args: CollectorArgs, brokers: str) -> str:
-    """The collector's configuration file for the brokers (host:port, comma-separated)."""
-    settings = args.settings
-    return render(
-        CONFIGS / "collector" / "collector.yaml",
-        {
-            "auth": settings.collectorAuth,
-            "jwt_issuer": ISSUER,
-            "jwt_audience": AUDIENCE,
-            "jwks_file": args.jwks,
-            "env": settings.env,
-            "health_endpoint": f"127.0.0.1:{settings.collectorHealthPort}",
-            "grpc_endpoint": f"127.0.0.1:{settings.otlpGrpcPort}",
-            "http_endpoint": f"127.0.0.1:{settings.otlpHttpPort}",
-            "metrics_host": "127.0.0.1",
-            "metrics_port": settings.collectorMetricsPort,
-            "body_limit_mib": settings.collectorBodyLimitMiB,
-            "body_limit_bytes": settings.collectorBodyLimitMiB * MIB,
-            "attribute_limit_bytes": settings.collectorAttributeLimitKiB * 1024,
-            "memory_limit_mib": MEMORY_LIMIT_MIB,
-            "memory_spike_mib": MEMORY_LIMIT_MIB // 4,
-            "brokers": ", ".join(f'"{broker}"' for broker in brokers.split(",")),
-            "encoding": settings.kafkaEncoding,
-            "message_max_bytes": message_max_bytes(settings),
-            "queue_bytes": 16 * settings.collectorBodyLimitMiB * MIB,
-            "batch_bytes": PRODUCER_BATCH_BYTES,
-            "content_names": [alias["name"] for alias in attribute_table()["content"]],
-        },
-    )
-
-
 class Collector(pulumi.ComponentResource):
     """One collector on loopback. `endpoint` is where it takes OTLP; `fingerprint` changes with its configuration."""
 
@@ -74,7 +40,8 @@ class Collector(pulumi.ComponentResource):
         super().__init__("agent-telemetry:local:Collector", name, None, opts)
         settings, tools = args.settings, args.toolchain
         file = args.run / "collector.yaml"
-        config = args.kafka.bootstrap_servers.apply(lambda brokers: collector_config(args, brokers))
+        place = CollectorPlace("127.0.0.1", str(args.jwks), MEMORY_LIMIT_MIB)
+        config = args.kafka.bootstrap_servers.apply(lambda brokers: collector_config(settings, brokers, place))
         process = Process(
             f"{name}-process",
             "collector",

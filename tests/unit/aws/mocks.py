@@ -10,6 +10,7 @@ from typing import Any
 import pulumi
 from pulumi.runtime import Mocks, mocks, set_mocks
 from pulumi.runtime.stack import wait_for_rpcs
+from pulumi.runtime.sync_await import _sync_await
 
 ACCOUNT = "123456789012"
 REGION = "eu-central-1"
@@ -48,7 +49,7 @@ class Cloud(Mocks):
         # A dynamic resource answers what it was given.
         return identity, {**computed, **args.inputs, **COMPUTED.get(args.typ, {}), **self.outputs.get(args.typ, {})}
 
-    def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
+    def call(self, args: mocks.MockCallArgs) -> Any:
         self.calls.append((args.token, dict(args.args)))
         return {**ANSWERS.get(args.token, {}), **self.answers.get(args.token, {})}
 
@@ -102,14 +103,14 @@ def program(preview: bool = False, **answers: dict[str, Any]) -> Iterator[Cloud]
     cloud = Cloud(answers=answers)
     set_mocks(cloud, project="agent-telemetry", stack="test", preview=preview)
     yield cloud
-    pulumi.runtime.sync_await._sync_await(wait_for_rpcs())
+    _sync_await(wait_for_rpcs())
 
 
 def value(output: pulumi.Input[Any]) -> Any:
     """What an output holds under mocks."""
     found: list[Any] = []
     pulumi.Output.from_input(output).apply(found.append)
-    pulumi.runtime.sync_await._sync_await(wait_for_rpcs())
+    _sync_await(wait_for_rpcs())
     return found[0]
 
 
