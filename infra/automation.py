@@ -44,7 +44,9 @@ def environment(stack: str, pulumi_root: Path) -> dict[str, str]:
         "PULUMI_CONFIG_PASSPHRASE": LOCAL_PASSPHRASE,
         "PULUMI_HOME": str(folder / "pulumi"),
         "PULUMI_SKIP_UPDATE_CHECK": "true",
+        # The interpreter for dynamic resources: our script's name for it, and the official CLI's.
         "AGENT_TELEMETRY_PYTHON": sys.executable,
+        "PULUMI_PYTHON_CMD": sys.executable,
         "PATH": os.pathsep.join([str(pulumi_root / "bin"), os.environ.get("PATH", "")]),
     }
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Mapping
-from typing import Any, get_origin
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
 
 import yaml
 from pulumi.runtime.config import CONFIG, get_config_env
@@ -27,12 +28,17 @@ def _typed(values: Mapping[str, Any]) -> dict[str, Any]:
     typed: dict[str, Any] = {}
     for key, value in values.items():
         field = Settings.model_fields.get(key)
-        wanted = get_origin(field.annotation) or field.annotation if field else None
-        if isinstance(value, str) and wanted in (int, list, dict):
+        if isinstance(value, str) and field and _kind(field.annotation) in (int, bool, list, dict):
             with contextlib.suppress(json.JSONDecodeError):
                 value = json.loads(value)
         typed[key] = value
     return typed
+
+
+def _kind(annotation: Any) -> Any:
+    """int, str, bool, list or dict: a choice's kind is that of its values."""
+    origin = get_origin(annotation)
+    return type(get_args(annotation)[0]) if origin is Literal else origin or annotation
 
 
 def program_settings(stack: str) -> Settings:
@@ -43,19 +49,28 @@ def program_settings(stack: str) -> Settings:
     return parse_settings(_typed(values), stack_file(stack))
 
 
+def stack_file_content(path: Path) -> dict[str, Any]:
+    """What a stack file says. Raises UserError, or FileNotFoundError without the file."""
+    try:
+        content = yaml.safe_load(path.read_text()) or {}
+    except yaml.YAMLError as error:
+        raise UserError(f"{path.name} is not valid YAML: {error}") from None
+    config = content.get("config") or {} if isinstance(content, dict) else None
+    if not isinstance(config, dict) or not all(isinstance(key, str) for key in config):
+        raise UserError(f"{path.name}: a mapping `config:` of {PROJECT}:<setting> to its value is expected")
+    return content
+
+
 def file_settings(stack: str) -> Settings:
     """The settings in the stack's file, before any engine runs. Raises UserError."""
     path = ROOT / stack_file(stack)
     try:
-        content = yaml.safe_load(path.read_text()) or {}
+        config = stack_file_content(path).get("config") or {}
     except FileNotFoundError:
         raise UserError(
             f"there is no {path.name}: the stack {stack} does not exist yet; make it with `make up NAME={stack} "
             "PORT_BASE=14000` (any free range of ports)"
         ) from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{path.name} is not valid YAML: {error}") from None
-    config = content.get("config") or {}
     foreign = [key for key in config if ":" not in key]
     if foreign:
         raise UserError(f"{path.name}: {foreign[0]}: keys are written {PROJECT}:{foreign[0]}")
@@ -70,7 +85,7 @@ def config_schema() -> dict[str, dict[str, Any]]:
     names = {int: "integer", str: "string", bool: "boolean", list: "array", dict: "object"}
     block: dict[str, dict[str, Any]] = {}
     for key, field in Settings.model_fields.items():
-        kind = names.get(get_origin(field.annotation) or field.annotation or str, "string")
+        kind = names.get(_kind(field.annotation), "string")
         entry: dict[str, Any] = {"type": kind, "description": field.description}
         if kind == "array":
             entry["items"] = {"type": "string"}
@@ -80,11 +95,15 @@ def config_schema() -> dict[str, dict[str, Any]]:
 
 
 def project_file() -> str:
-    """Pulumi.yaml as it should be."""
+    """Pulumi.yaml as it should be.
+
+    No `virtualenv`: with `main` set, the official CLI's dynamic provider looks for a relative one below the program's
+    folder (pulumi/pulumi#7061). The interpreter is `telemetry env`'s PULUMI_PYTHON_CMD, else python3 on PATH.
+    """
     head = {
         "name": PROJECT,
         "description": "A real-time telemetry pipeline for AI agents",
-        "runtime": {"name": "python", "options": {"toolchain": "pip", "virtualenv": ".venv"}},
+        "runtime": {"name": "python", "options": {"toolchain": "pip"}},
         "main": "infra/",
     }
     text = yaml.safe_dump(head, sort_keys=False, width=120)

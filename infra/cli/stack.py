@@ -13,7 +13,7 @@ import yaml
 
 from infra.cli.console import Name, console
 from infra.cli.engine_output import OutputFilter
-from infra.config import PROJECT, file_settings, project_file, stack_file
+from infra.config import PROJECT, file_settings, project_file, stack_file, stack_file_content
 from infra.errors import UserError
 from infra.paths import ROOT, stack_folder
 from infra.settings import PORTS, Settings
@@ -34,7 +34,7 @@ def _make_stack_file(name: str, port_base: int | None) -> None:
         if port_base is not None:
             raise UserError(f"{path.name} is shared by all who clone: give the stack a NAME as well, NAME=two")
         return
-    content = yaml.safe_load(path.read_text()) if path.exists() else {}
+    content = stack_file_content(path) if path.exists() else {}
     config = content.setdefault("config", {f"{PROJECT}:platform": "local"})
     if port_base is not None and config.get(f"{PROJECT}:portBase") != port_base:
         config[f"{PROJECT}:portBase"] = port_base

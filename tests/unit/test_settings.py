@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import yaml
 
 from infra import config
 from infra.errors import UserError
@@ -50,6 +53,37 @@ def test_pulumi_yaml_is_what_the_settings_make() -> None:
 def test_every_setting_has_a_description_and_a_default() -> None:
     for key, entry in config.config_schema().items():
         assert entry["description"] and "default" in entry, key
+
+
+def test_every_default_has_the_type_that_pulumi_is_told() -> None:
+    kinds = {"integer": int, "string": str, "boolean": bool, "array": list, "object": dict}
+    for key, entry in config.config_schema().items():
+        assert type(entry["default"]) is kinds[entry["type"]], key
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("config: [unclosed", "is not valid YAML"),
+        ("just a sentence", "a mapping `config:` of agent-telemetry:<setting>"),
+        ("config: [1, 2]", "a mapping `config:` of agent-telemetry:<setting>"),
+        ("config: {1: 2}", "a mapping `config:` of agent-telemetry:<setting>"),
+        ("config: {kafkaPort: 1}", "keys are written agent-telemetry:kafkaPort"),
+    ],
+)
+def test_a_stack_file_of_another_shape_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, message: str
+) -> None:
+    monkeypatch.setattr(config, "ROOT", tmp_path)
+    (tmp_path / "Pulumi.odd.yaml").write_text(text)
+    with pytest.raises(UserError) as caught:
+        config.file_settings("odd")
+    assert "Pulumi.odd.yaml" in str(caught.value) and message in str(caught.value)
+
+
+def test_pulumi_yaml_names_no_environment_that_the_official_cli_would_look_for_below_main() -> None:
+    runtime = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["runtime"]
+    assert "virtualenv" not in runtime["options"]
 
 
 def test_values_that_pulumi_gives_as_text_get_their_types(monkeypatch: pytest.MonkeyPatch) -> None:
