@@ -16,12 +16,15 @@ from infra.settings import Settings
 DATABASE = "telemetry"
 STORAGE_POLICY = "tiered"
 KINDS = ("text", "list", "tokens", "usd")
-RANKS = 64
+RANKS = 256
 """An alias is one number: its column's code times RANKS plus its place in the column's list."""
+OBJECTS_CODE = 998
 TENANT_CODE = 999
 CONTENT_CODE = 1000
 ARGUMENTS_CODE = 1001
 """Codes of no column. From CONTENT_CODE on an attribute is content."""
+ANY_ENDING = ".*"
+"""Ends a content name that stands for every name that begins so."""
 
 
 @cache
@@ -36,11 +39,16 @@ def attribute_table() -> dict[str, Any]:
         _add_names(seen, column, entry["names"])
     _add_names(seen, "tool_call_arguments", table["tool_call_arguments"])
     _add_names(seen, "content", table["content"])
+    _add_names(seen, "objects", table["objects"])
     return table
 
 
 def _add_names(seen: dict[str, str], owner: str, names: list[dict[str, str]]) -> None:
+    if len(names) > RANKS:
+        raise UserError(f"attributes.yaml: {owner} has {len(names)} names, {RANKS} at most (RANKS in infra/schema.py)")
     for alias in names:
+        if alias["name"].endswith(ANY_ENDING) and owner != "content":
+            raise UserError(f"attributes.yaml: {alias['name']!r} under {owner}: only names of content may end in .*")
         if alias["name"] in seen:
             raise UserError(
                 f"attributes.yaml: {alias['name']!r} is under {seen[alias['name']]} and {owner}; keep one of the two"
@@ -52,28 +60,38 @@ def aliases() -> dict[str, Any]:
     """Every alias with its number, and every column with its code, as the SQL macros need them.
 
     names and ids run side by side. A span's known attributes, sorted by id, stand in order of precedence;
-    id / RANKS is the column's code.
+    id / RANKS is the column's code. beginnings: how names begin that are content without being listed.
     """
     table = attribute_table()
     groups = {
         **{code: entry["names"] for code, entry in enumerate(table["columns"].values(), start=1)},
+        OBJECTS_CODE: table["objects"],
         TENANT_CODE: [{"name": "tenant.id"}],
-        CONTENT_CODE: table["content"],
+        CONTENT_CODE: [alias for alias in table["content"] if not alias["name"].endswith(ANY_ENDING)],
         ARGUMENTS_CODE: table["tool_call_arguments"],
     }
     pairs = [(alias["name"], code * RANKS + rank) for code, group in groups.items() for rank, alias in enumerate(group)]
     return {
         "names": [name for name, _ in pairs],
         "ids": [number for _, number in pairs],
-        "content_names": [alias["name"] for alias in [*table["content"], *table["tool_call_arguments"]]],
+        "beginnings": [
+            alias["name"].removesuffix("*") for alias in table["content"] if alias["name"].endswith(ANY_ENDING)
+        ],
         "ranks": RANKS,
         "codes": {column: code for code, column in enumerate(table["columns"], start=1)},
         "kinds": {column: entry["kind"] for column, entry in table["columns"].items()},
         "values": {column: entry.get("values", {}) for column, entry in table["columns"].items()},
+        "objects_code": OBJECTS_CODE,
         "tenant_code": TENANT_CODE,
         "content_code": CONTENT_CODE,
         "arguments_code": ARGUMENTS_CODE,
     }
+
+
+def structured_content() -> list[str]:
+    """Content attributes whose convention allows lists and maps."""
+    table = attribute_table()
+    return [alias["name"] for alias in [*table["content"], *table["tool_call_arguments"]] if alias.get("structured")]
 
 
 def template_values(settings: Settings, kafka: KafkaAddress, schema_folder: str) -> dict[str, Any]:
@@ -86,6 +104,8 @@ def template_values(settings: Settings, kafka: KafkaAddress, schema_folder: str)
         "database": DATABASE,
         "storage_policy": STORAGE_POLICY,
         "default_env": settings.env,
+        # With a credential the tenant is who signed in, whatever a span says.
+        "tenant_of_record": settings.collectorAuth == "none",
         "retention": {
             "raw_days": settings.retentionRawDays,
             "slow_days": settings.retentionSlowDays,

@@ -44,7 +44,7 @@ FROM {{ source }}
 {% macro known(source) %}
 SELECT
     *,
-    {{ lift.known('ids', 'attribute_values') }} AS known,
+    {{ lift.known('ids', 'attribute_keys', 'attribute_values') }} AS known,
     arrayExists(i -> i >= {{ content_id }}, ids) AS has_content,
     multiIf(start_ok, start_nano, end_believed, end_nano, hour_nano) AS start_used,
     length(trace_bytes) != 16 OR trace_bytes = repeat('\0', 16) AS bad_trace_id,
@@ -54,7 +54,10 @@ FROM {{ source }}
 
 {% macro coded(source) %}
 SELECT
-    * EXCEPT (known),
+    * EXCEPT (known{{ otlp.replaced }}),
+    {% if tenant_of_record %}
+    {{ otlp.own_tenant() }}
+    {% endif %}
     {{ lift.codes('known') }} AS codes,
     arrayMap(x -> x.2, known) AS texts,
     end_nano >= start_used AND end_believed AS end_ok
@@ -80,9 +83,9 @@ SELECT
     mapFromArrays(
         if(has_content, arrayFilter((k, i) -> i < {{ content_id }}, attribute_keys, ids), attribute_keys),
         if(has_content, arrayFilter((v, i) -> i < {{ content_id }}, attribute_values, ids), attribute_values)) AS attributes,
-    arrayMap(e -> (fromUnixTimestamp64Nano(toInt64(if(e.4, e.1, start_used)), 'UTC'), e.2, mapFilter((k, v) -> NOT has({{ lift.content_names() }}, k), e.3)), span_events) AS events,
+    arrayMap(e -> (fromUnixTimestamp64Nano(toInt64(if(e.4, e.1, start_used)), 'UTC'), e.2, mapFilter((k, v) -> {{ lift.ids('k') }} < {{ content_id }}, e.3)), span_events) AS events,
     if(keep_content AND has_content, arrayMap((k, v) -> (k, v), arrayFilter((k, i) -> i >= {{ content_id }}, attribute_keys, ids), arrayFilter((v, i) -> i >= {{ content_id }}, attribute_values, ids)), []) AS content,
-    if(keep_content, arrayMap(e -> mapFilter((k, v) -> has({{ lift.content_names() }}, k), e.3), span_events), []) AS events_content
+    if(keep_content, arrayMap(e -> mapFilter((k, v) -> {{ lift.ids('k') }} >= {{ content_id }}, e.3), span_events), []) AS events_content
 FROM {{ source }}
 {%- endmacro %}
 

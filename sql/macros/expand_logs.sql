@@ -1,5 +1,6 @@
 {# From decoded log records (either encoding) to events_raw and content. Nothing here may throw. #}
 {% import 'macros/lift.sql' as lift with context %}
+{% import 'macros/otlp.sql' as otlp with context %}
 {% set content_id = aliases.content_code * aliases.ranks %}
 
 {% macro numbered(source) %}
@@ -13,7 +14,7 @@ FROM {{ source }}
 {% macro known(source) %}
 SELECT
     *,
-    {{ lift.known('ids', 'attribute_values') }} AS known,
+    {{ lift.known('ids', 'attribute_keys', 'attribute_values') }} AS known,
     mapFromArrays(arrayFilter((k, i) -> i < {{ content_id }}, attribute_keys, ids), arrayFilter((v, i) -> i < {{ content_id }}, attribute_values, ids)) AS attributes,
     arrayZip(arrayFilter((k, i) -> i >= {{ content_id }}, attribute_keys, ids), arrayFilter((v, i) -> i >= {{ content_id }}, attribute_values, ids)) AS contents
 FROM {{ source }}
@@ -22,7 +23,10 @@ FROM {{ source }}
 {# A model's event (gen_ai.*) has its prompt or answer in the body: that is content too. #}
 {% macro coded(source) %}
 SELECT
-    * EXCEPT (known),
+    * EXCEPT (known{{ otlp.replaced }}),
+    {% if tenant_of_record %}
+    {{ otlp.own_tenant() }}
+    {% endif %}
     {{ lift.codes('known') }} AS codes,
     arrayMap(x -> x.2, known) AS texts,
     multiIf(event_name != '', event_name, attributes['event.name'] != '', attributes['event.name'], 'log') AS event_type,

@@ -4,8 +4,13 @@
    aliases.ranks plus its precedence. What is known is sorted by that number, so that a column's value is the first
    entry with the column's code. Asking the map for every spelling would scan it some 60 times a span. #}
 
-{% macro ids(keys) -%}
-transform({{ keys }}, {{ string_array(aliases.names) }}, CAST({{ aliases.ids }}, 'Array(UInt32)'), toUInt32(0))
+{% macro ids(keys, unlisted=none) -%}
+transform({{ keys }}, {{ string_array(aliases.names) }}, CAST({{ aliases.ids }}, 'Array(UInt32)'), {{ unlisted or beginning(keys) }})
+{%- endmacro %}
+
+{# The number of a name that is not listed: content by how it begins, or nothing. #}
+{% macro beginning(keys) -%}
+if({% for text in aliases.beginnings %}startsWith({{ keys }}, {{ text | sql_string }}){{ ' OR ' if not loop.last }}{% endfor %}, toUInt32({{ aliases.content_code * aliases.ranks }}), toUInt32(0))
 {%- endmacro %}
 
 {# transform takes no array, and inside of arrayMap it still runs once over the elements of all rows. #}
@@ -18,8 +23,13 @@ arrayMap(k -> {{ ids('k') }}, {{ keys }})
 {%- endmacro %}
 
 {# (id, value) of what is known and set, by precedence. An unset OTLP value is the text 'null'. #}
-{% macro known(ids, values) -%}
-arraySort(x -> x.1, arrayFilter(x -> x.1 != 0 AND x.2 != 'null', arrayZip({{ ids }}, {{ values }})))
+{% macro known(ids, keys, values) -%}
+arraySort(x -> x.1, arrayFilter(x -> x.1 != 0 AND x.2 != 'null', arrayConcat(arrayZip({{ ids }}, {{ values }}), {{ members(ids, keys, values) }})))
+{%- endmacro %}
+
+{# The same of the members of JSON objects (aliases' objects). Most spans have none: what is filtered is empty. #}
+{% macro members(numbers, keys, values) -%}
+arrayFlatten(arrayMap(o -> arrayMap(m -> ({{ ids("concat(o.1, '.', m.1)", 'toUInt32(0)') }}, m.2), JSONExtractKeysAndValuesRaw(o.2)), arrayFilter(o -> intDiv(o.3, {{ aliases.ranks }}) = {{ aliases.objects_code }}, arrayZip({{ keys }}, {{ values }}, {{ numbers }}))))
 {%- endmacro %}
 
 {% macro codes(known) -%}
@@ -44,10 +54,6 @@ if({{ text(name) }} = '', exception['exception.message'], {{ text(name) }})
 {%- else -%}
 {{ text(name) }}
 {%- endif -%}
-{%- endmacro %}
-
-{% macro content_names() -%}
-{{ string_array(aliases.content_names) }}
 {%- endmacro %}
 
 {# As text, with older spellings of the value replaced. #}

@@ -52,6 +52,25 @@ if(ifNull(abs(dateDiff('day', _timestamp_ms, now64(3))) <= 366, false), assumeNo
 toUInt64(toUnixTimestamp64Nano(toDateTime64({{ ts }}, 9, 'UTC')))
 {%- endmacro %}
 
+{# What is set for a tenant; '*' stands for every tenant without a row of its own. #}
+{% macro keep_content(tenant) -%}
+dictGetOrDefault('{{ database }}.tenant', 'keep_content', {{ tenant }}, dictGetOrDefault('{{ database }}.tenant', 'keep_content', '*', toUInt8(0)))
+{%- endmacro %}
+
+{% macro retention_days(tenant) -%}
+dictGetOrDefault('{{ database }}.tenant', 'retention_days', {{ tenant }}, toUInt16(0))
+{%- endmacro %}
+
+{# For a SELECT of a resource's rows, each with `known` (lift.known): the record's own tenant.id stands before the
+   resource's. Only where the payload names the tenant at all (collectorAuth: none). #}
+{% macro own_tenant() %}
+    arrayFirst(x -> x.1 = {{ aliases.tenant_code * aliases.ranks }}, known).2 AS own_tenant,
+    if(own_tenant = '', tenant_id, own_tenant) AS tenant_id,
+    if(own_tenant = '', keep_content, {{ keep_content('own_tenant') }}) AS keep_content,
+    if(own_tenant = '', retention_days, {{ retention_days('own_tenant') }}) AS retention_days,
+{%- endmacro %}
+{% set replaced = ', tenant_id, keep_content, retention_days' if tenant_of_record else '' %}
+
 {# A row a resource: the message's facts, the resource's attributes as text, and its scopes. #}
 {% macro opened(source, list, scopes, attributes_text) %}
 SELECT
@@ -84,8 +103,8 @@ SELECT
     multiIf(resource_attributes['deployment.environment.name'] != '', resource_attributes['deployment.environment.name'], resource_attributes['deployment.environment'] != '', resource_attributes['deployment.environment'], {{ default_env | sql_string }}) AS env,
     if(resource_attributes['service.name'] = '', 'unknown', resource_attributes['service.name']) AS service_name,
     resource_attributes,
-    dictGetOrDefault('{{ database }}.tenant', 'keep_content', tenant_id, dictGetOrDefault('{{ database }}.tenant', 'keep_content', '*', toUInt8(0))) AS keep_content,
-    dictGetOrDefault('{{ database }}.tenant', 'retention_days', tenant_id, toUInt16(0)) AS retention_days,
+    {{ keep_content('tenant_id') }} AS keep_content,
+    {{ retention_days('tenant_id') }} AS retention_days,
     {{ scopes }}
 FROM
 (

@@ -74,6 +74,49 @@ def test_older_words_become_todays(pipeline: Pipeline, tenant: str) -> None:
     }
 
 
+OBJECTS = [item["name"] for item in yaml.safe_load((CONFIGS / "attributes.yaml").read_text())["objects"]]
+MEMBERS = [
+    (name, spelling.removeprefix(f"{name}."), column)
+    for name in OBJECTS
+    for column, spelling in SPELLINGS
+    if spelling.startswith(f"{name}.")
+]
+
+
+def test_members_of_a_json_object_land_in_their_columns(pipeline: Pipeline, tenant: str) -> None:
+    """As Langfuse and MLflow send usage and cost: one attribute with all of it, as JSON text or as a map."""
+
+    def members(name: str) -> dict[str, Any]:
+        own = [(member, column) for owner, member, column in MEMBERS if owner == name]
+        return {member: SENT[COLUMNS[column]["kind"]] for member, column in own} | {"total_tokens": 9, "text": "x"}
+
+    spans = [span(name, {name: json.dumps(members(name))}) for name in OBJECTS]
+    spans += [span(f"{name} as a map", {name: members(name)}) for name in OBJECTS]
+    spans += [span("broken", {name: '{"input": 5, "outp' for name in OBJECTS})]
+    pipeline.send(traces(tenant, *spans), tenant)
+    rows = {row["operation"]: row for row in pipeline.spans(tenant, len(spans))}
+    for name, _, column in MEMBERS:
+        for row in (rows[name], rows[f"{name} as a map"]):
+            assert row[column] == STORED[COLUMNS[column]["kind"]], (name, column)
+            assert list(row["attributes"]) == [name]
+    assert len(MEMBERS) == 7 and all(len(json.loads(rows[name]["attributes"][name])) > 2 for name in OBJECTS)
+    assert rows["broken"]["tokens_completion"] is None and rows["broken"]["cost_usd"] is None
+
+
+def test_the_outer_span_of_an_ai_sdk_call_is_no_second_model_call(pipeline: Pipeline, tenant: str) -> None:
+    usage = {"ai.model.id": "m", "ai.usage.promptTokens": 7, "ai.usage.completionTokens": 3}
+    names = ("ai.generateText", "ai.generateText.doGenerate")
+    pipeline.send(traces(tenant, *(span(name, {"ai.operationId": name, **usage}) for name in names)), tenant)
+    rows = {row["operation"]: row for row in pipeline.spans(tenant, 2)}
+    assert {name: row["is_inference"] for name, row in rows.items()} == {names[0]: False, names[1]: True}
+    (sums,) = pipeline.wait_rows(
+        "SELECT sum(calls) AS calls, sum(tokens_prompt) AS prompt FROM telemetry.cost_minute "
+        "WHERE tenant_id = {t:String} HAVING calls > 0",
+        t=tenant,
+    )
+    assert (sums["calls"], sums["prompt"]) == (1, 7)
+
+
 KINDS: dict[str, tuple[Any, str]] = {
     "text": ("plain", "plain"),
     "empty text": ("", ""),

@@ -13,6 +13,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceS
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from infra import otlp, tenants
+from tests.pipeline.conftest import KEEPER
 from tests.pipeline.live import Pipeline, bearer
 from tests.pipeline.otlp_messages import attributes, logs, span, traces
 
@@ -60,7 +61,7 @@ def test_a_token_signed_with_a_key_of_ones_own_is_refused(json_jwt: Pipeline, te
     import jwt
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    live = tenants.listed(json_jwt.key_list)
+    live = tenants.listed(KeyFile(json_jwt.key_list))
     claims = {
         "iss": tenants.ISSUER,
         "aud": tenants.AUDIENCE,
@@ -139,7 +140,7 @@ def test_the_command_line_adds_lists_and_revokes_and_nothing_restarts(json_jwt: 
 
     listed = json_jwt.stack.telemetry("tenants", "list").stdout
     assert tenant in listed and token not in listed
-    (kid,) = [item.kid for item in tenants.listed(json_jwt.key_list) if tenant in item.tenants]
+    (kid,) = [item.kid for item in tenants.listed(KeyFile(json_jwt.key_list)) if tenant in item.tenants]
     assert kid in listed
     assert token not in json_jwt.key_list.read_text() and '"d"' not in json_jwt.key_list.read_text()
 
@@ -160,12 +161,45 @@ def test_a_tenants_name_that_could_be_taken_for_two_is_refused(json_jwt: Pipelin
 def test_other_credentials_outlive_a_revocation(json_jwt: Pipeline, tenant: str) -> None:
     keep, drop = tenant + "-keep", tenant + "-drop"
     json_jwt.headers(keep)
-    _, token = tenants.add(json_jwt.key_list, [drop], days=1)
+    _, token = tenants.add(KeyFile(json_jwt.key_list), [drop], days=1)
     json_jwt.until(lambda: json_jwt.accepts(token), "the token is taken")
-    tenants.revoke(json_jwt.key_list, drop)
+    tenants.revoke(KeyFile(json_jwt.key_list), drop)
     json_jwt.until(lambda: not json_jwt.accepts(token), "the token is refused", 10)
     json_jwt.send(traces(None, span("still")), keep)
     assert json_jwt.span(keep)["operation"] == "still"
+
+
+def test_without_auth_a_span_may_name_a_tenant_of_its_own(proto: Pipeline, tenant: str) -> None:
+    own = f"{tenant}-own"
+    spans = [span("the resource's"), span("its own", {"tenant.id": own}), span("empty", {"tenant.id": ""})]
+    proto.send(traces(tenant, *spans))
+    assert {row["operation"] for row in proto.spans(tenant, 2)} == {"the resource's", "empty"}
+    row = proto.span(own)
+    assert row["operation"] == "its own"
+    assert (row["attributes"]["tenant.id"], row["resource_attributes"]["tenant.id"]) == (own, tenant)
+    counted = "SELECT sum(spans) AS n FROM telemetry.spans_minute WHERE tenant_id = {t:String} HAVING n > 0"
+    assert [proto.wait_rows(counted, t=name)[0]["n"] for name in (tenant, own)] == [2, 1]
+
+
+def test_without_auth_a_log_record_may_name_a_tenant_of_its_own(proto: Pipeline, tenant: str) -> None:
+    own = f"{tenant}-own"
+    records = [LogRecord(event_name="a"), LogRecord(event_name="b", attributes=attributes({"tenant.id": own}))]
+    proto.send(logs(tenant, *records), signal="logs")
+    sql = "SELECT tenant_id, event_type FROM telemetry.events WHERE tenant_id IN ({a:String}, {b:String}) ORDER BY 2"
+    rows = proto.wait_rows(sql, 2, a=tenant, b=own)
+    assert [(row["tenant_id"], row["event_type"]) for row in rows] == [(tenant, "a"), (own, "b")]
+
+
+def test_without_auth_a_spans_own_tenant_decides_whether_its_prompt_is_kept(proto: Pipeline, tenant: str) -> None:
+    prompt = {"gen_ai.prompt": "secret"}
+    kept, dropped = span("kept", {"tenant.id": KEEPER, **prompt}), span("dropped", {"tenant.id": tenant, **prompt})
+    proto.send(traces(tenant, kept))
+    proto.send(traces(KEEPER, dropped))
+    proto.span(tenant)
+    sql = "SELECT tenant_id FROM telemetry.content WHERE trace_id = unhex({t:String})"
+    assert proto.wait_rows(sql, t=kept.trace_id.hex()) == [{"tenant_id": KEEPER}]
+    proto.until(lambda: proto.lag() == 0, "lag 0")
+    assert proto.rows(sql, t=dropped.trace_id.hex()) == []
 
 
 def test_without_auth_the_payload_names_the_tenant_and_no_name_is_default(proto: Pipeline, tenant: str) -> None:

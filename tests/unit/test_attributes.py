@@ -22,7 +22,10 @@ def test_numbers_are_unique_and_content_lies_above_columns() -> None:
     assert len(set(aliases["ids"])) == len(aliases["names"]) == len(set(aliases["names"]))
     first_content = aliases["content_code"] * aliases["ranks"]
     content = {name for name, number in zip(aliases["names"], aliases["ids"], strict=True) if number >= first_content}
-    assert content == set(aliases["content_names"])
+    table = schema.attribute_table()
+    listed = {alias["name"] for alias in [*table["content"], *table["tool_call_arguments"]]}
+    assert content == {name for name in listed if not name.endswith(".*")}
+    assert {f"{text}*" for text in aliases["beginnings"]} == listed - content
 
 
 def test_the_plain_names_of_the_data_contract_are_known() -> None:
@@ -34,6 +37,22 @@ def test_every_convention_name_says_since_which_version() -> None:
     for entry in schema.attribute_table()["columns"].values():
         for alias in entry["names"]:
             assert alias["convention"] != "semconv" or alias["since"]
+
+
+def test_every_object_has_members_that_are_known() -> None:
+    aliases = schema.aliases()
+    for entry in schema.attribute_table()["objects"]:
+        assert any(name.startswith(f"{entry['name']}.") for name in aliases["names"])
+
+
+def test_only_content_is_named_by_its_beginning() -> None:
+    with pytest.raises(UserError, match=r"'x\.\*' under model: only names of content"):
+        schema._add_names({}, "model", [{"name": "x.*"}])
+
+
+def test_more_names_than_an_alias_number_holds_are_refused() -> None:
+    with pytest.raises(UserError, match="model has 257 names, 256 at most"):
+        schema._add_names({}, "model", [{"name": str(n)} for n in range(257)])
 
 
 def test_a_name_under_two_columns_is_refused() -> None:
