@@ -8,11 +8,11 @@ import json
 import re
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from infra.errors import UserError
 
@@ -52,29 +52,66 @@ def _jwk(key: Ed25519PrivateKey, kid: str) -> dict[str, Any]:
     return {"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": kid, "x": x}
 
 
-def ensure_key_list(path: Path) -> None:
-    """Writes a key list without any credential, unless there is one."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _write(path, [_jwk(_new_key(), DUMMY)])
+Keys = list[dict[str, Any]]
 
 
-def _write(path: Path, keys: list[dict[str, Any]]) -> None:
-    # The collector watches the file: a reader must never see half of it.
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps({"keys": keys}, indent=1))
-    partial.replace(path)
+class KeyStore(Protocol):
+    """Where the list of public keys lies."""
+
+    def read(self) -> Keys:
+        """The list as it is."""
+        ...
+
+    def change(self, edit: Callable[[Keys], Keys]) -> None:
+        """Replaces the list by what `edit` makes of it; of two at once none is lost. `edit` may run again."""
+        ...
 
 
-@contextmanager
-def _locked(path: Path) -> Iterator[list[dict[str, Any]]]:
-    ensure_key_list(path)
-    with path.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield json.loads(path.read_text())["keys"]
+def empty_list() -> Keys:
+    """A key list without any credential."""
+    return [_jwk(_new_key(), DUMMY)]
 
 
-def add(path: Path, tenants: Sequence[str], days: int) -> tuple[Credential, str]:
+def key_list_text(keys: Keys) -> str:
+    """The list as the collector reads it (a JWKS)."""
+    return json.dumps({"keys": keys}, indent=1)
+
+
+@dataclass(frozen=True)
+class KeyFile:
+    """The list as a file on this machine."""
+
+    path: Path
+
+    def read(self) -> Keys:
+        with self._locked() as keys:
+            return keys
+
+    def change(self, edit: Callable[[Keys], Keys]) -> None:
+        with self._locked() as keys:
+            self._write(edit(keys))
+
+    def ensure(self) -> None:
+        """Writes a list without any credential, unless there is one."""
+        if not self.path.exists():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._write(empty_list())
+
+    def _write(self, keys: Keys) -> None:
+        # The collector watches the file: a reader must never see half of it.
+        partial = self.path.with_suffix(".partial")
+        partial.write_text(key_list_text(keys))
+        partial.replace(self.path)
+
+    @contextmanager
+    def _locked(self) -> Iterator[Keys]:
+        self.ensure()
+        with self.path.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield json.loads(self.path.read_text())["keys"]
+
+
+def add(store: KeyStore, tenants: Sequence[str], days: int) -> tuple[Credential, str]:
     """A new credential for the tenants and its token, which is shown once and stored nowhere.
 
     Raises UserError for a name that is not lower-case letters, digits, '.', '_' or '-' (63 at most).
@@ -90,43 +127,47 @@ def add(path: Path, tenants: Sequence[str], days: int) -> tuple[Credential, str]
     claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": kid, "iat": now, "exp": now + days * 86400}
     # One string: of a claim that is a JSON list the collector makes no attribute.
     token = jwt.encode({**claims, "tenant": ";".join(tenants)}, key, algorithm="EdDSA", headers={"kid": kid})
-    with _locked(path) as keys:
-        keys = [old for old in keys if old.get("expires", now) >= now]
-        keys.append({**_jwk(key, kid), "tenants": list(tenants), "created": now, "expires": claims["exp"]})
-        _write(path, keys)
+    listed_key = {**_jwk(key, kid), "tenants": list(tenants), "created": now, "expires": claims["exp"]}
+    store.change(lambda keys: [*(old for old in keys if old.get("expires", now) >= now), listed_key])
     return Credential(kid, tuple(tenants), now, claims["exp"]), token
 
 
-def listed(path: Path) -> list[Credential]:
+def listed(store: KeyStore) -> list[Credential]:
     """The live credentials, oldest first."""
-    with _locked(path) as keys:
-        return [
-            Credential(key["kid"], tuple(key["tenants"]), key["created"], key["expires"])
-            for key in keys
-            if key["kid"] != DUMMY
-        ]
+    return [
+        Credential(key["kid"], tuple(key["tenants"]), key["created"], key["expires"])
+        for key in store.read()
+        if key["kid"] != DUMMY
+    ]
 
 
-def revoke(path: Path, name: str) -> list[Credential]:
+def revoke(store: KeyStore, name: str) -> list[Credential]:
     """Takes away the credential with this id, or every one that speaks for this tenant. Raises UserError if none."""
-    gone = [item for item in listed(path) if item.kid == name or name in item.tenants]
+    gone = [item for item in listed(store) if item.kid == name or name in item.tenants]
     if not gone:
         raise UserError(f"no live credential is called {name} or speaks for it; `telemetry tenants list` shows all")
-    with _locked(path) as keys:
-        _write(path, [key for key in keys if key["kid"] not in {item.kid for item in gone}])
+    kids = {item.kid for item in gone}
+    store.change(lambda keys: [key for key in keys if key["kid"] not in kids])
     return gone
+
+
+@contextmanager
+def credential_for_a_step(store: KeyStore, tenant: str) -> Iterator[dict[str, str]]:
+    """The header of a credential of its own, revoked at the end."""
+    credential, token = add(store, [tenant], days=1)
+    try:
+        yield {"Authorization": f"Bearer {token}"}
+    finally:
+        revoke(store, credential.kid)
 
 
 @dataclass(frozen=True)
 class KeyListCredential:
-    """Access to a collector whose key list is a file here: a credential of its own for one step, revoked after it."""
+    """Access to a collector whose key list is a file here."""
 
     path: str
 
     @contextmanager
     def open(self, tenant: str) -> Iterator[dict[str, str]]:
-        credential, token = add(Path(self.path), [tenant], days=1)
-        try:
-            yield {"Authorization": f"Bearer {token}"}
-        finally:
-            revoke(Path(self.path), credential.kid)
+        with credential_for_a_step(KeyFile(Path(self.path)), tenant) as headers:
+            yield headers

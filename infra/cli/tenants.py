@@ -12,6 +12,7 @@ from infra import tenants as credentials
 from infra.cli.console import Name, console, error_console
 from infra.config import file_settings
 from infra.local.layout import key_list
+from infra.tenants import KeyFile
 
 app = typer.Typer(no_args_is_help=True, help="Credentials with which agents send as a tenant (collector.auth: jwt).")
 
@@ -33,7 +34,7 @@ def add(
             f"stack file of {name} and run `telemetry up`",
             style="yellow",
         )
-    credential, token = credentials.add(key_list(name), tenant, days)
+    credential, token = credentials.add(KeyFile(key_list(name)), tenant, days)
     error_console.print(f"{credential.kid}: {', '.join(credential.tenants)} until {_day(credential.expires)}")
     print(token)
 
@@ -42,7 +43,7 @@ def add(
 def list_(name: Name = "local") -> None:
     """Shows the live credentials."""
     table = Table("credential", "tenants", "created (UTC)", "expires (UTC)")
-    for item in credentials.listed(key_list(name)):
+    for item in credentials.listed(KeyFile(key_list(name))):
         table.add_row(item.kid, ", ".join(item.tenants), _day(item.created), _day(item.expires))
     console.print(table)
 
@@ -53,5 +54,5 @@ def revoke(
     name: Name = "local",
 ) -> None:
     """Takes credentials away; requests with them are refused within seconds."""
-    for item in credentials.revoke(key_list(name), credential):
+    for item in credentials.revoke(KeyFile(key_list(name)), credential):
         console.print(f"revoked {item.kid}")

@@ -8,7 +8,7 @@ from typing import Any
 import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, ResourceProvider
 
-from infra.tenants import ensure_key_list
+from infra.tenants import KeyFile
 
 
 class KeyListProvider(ResourceProvider):
@@ -21,7 +21,7 @@ class KeyListProvider(ResourceProvider):
         return DiffResult(changes=moved, replaces=["path"] if moved else [])
 
     def create(self, props: dict[str, Any]) -> CreateResult:
-        ensure_key_list(Path(props["path"]))
+        KeyFile(Path(props["path"])).ensure()
         return CreateResult(props["path"], {"path": props["path"]})
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:

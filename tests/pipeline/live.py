@@ -58,7 +58,7 @@ class Pipeline:
         if not self.asks_for_tokens:
             return {}
         if names not in self._tokens:
-            _, token = tenants.add(self.key_list, names, days=1)
+            _, token = tenants.add(tenants.KeyFile(self.key_list), names, days=1)
             self.until(lambda: self.accepts(token), "the collector takes a new token")
             self._tokens[names] = token
         return bearer(self._tokens[names])

@@ -61,7 +61,7 @@ def test_a_token_signed_with_a_key_of_ones_own_is_refused(json_jwt: Pipeline, te
     import jwt
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    live = tenants.listed(KeyFile(json_jwt.key_list))
+    live = tenants.listed(tenants.KeyFile(json_jwt.key_list))
     claims = {
         "iss": tenants.ISSUER,
         "aud": tenants.AUDIENCE,
@@ -140,7 +140,7 @@ def test_the_command_line_adds_lists_and_revokes_and_nothing_restarts(json_jwt: 
 
     listed = json_jwt.stack.telemetry("tenants", "list").stdout
     assert tenant in listed and token not in listed
-    (kid,) = [item.kid for item in tenants.listed(KeyFile(json_jwt.key_list)) if tenant in item.tenants]
+    (kid,) = [item.kid for item in tenants.listed(tenants.KeyFile(json_jwt.key_list)) if tenant in item.tenants]
     assert kid in listed
     assert token not in json_jwt.key_list.read_text() and '"d"' not in json_jwt.key_list.read_text()
 
@@ -161,9 +161,9 @@ def test_a_tenants_name_that_could_be_taken_for_two_is_refused(json_jwt: Pipelin
 def test_other_credentials_outlive_a_revocation(json_jwt: Pipeline, tenant: str) -> None:
     keep, drop = tenant + "-keep", tenant + "-drop"
     json_jwt.headers(keep)
-    _, token = tenants.add(KeyFile(json_jwt.key_list), [drop], days=1)
+    _, token = tenants.add(tenants.KeyFile(json_jwt.key_list), [drop], days=1)
     json_jwt.until(lambda: json_jwt.accepts(token), "the token is taken")
-    tenants.revoke(KeyFile(json_jwt.key_list), drop)
+    tenants.revoke(tenants.KeyFile(json_jwt.key_list), drop)
     json_jwt.until(lambda: not json_jwt.accepts(token), "the token is refused", 10)
     json_jwt.send(traces(None, span("still")), keep)
     assert json_jwt.span(keep)["operation"] == "still"

@@ -10,6 +10,7 @@ import pytest
 
 from infra import tenants
 from infra.errors import UserError
+from infra.tenants import KeyFile
 
 
 def verified(path: Path, token: str) -> dict:
@@ -21,20 +22,20 @@ def verified(path: Path, token: str) -> dict:
 
 def test_a_token_carries_its_tenant_and_is_valid_by_the_listed_key(tmp_path: Path) -> None:
     path = tmp_path / "jwks.json"
-    credential, token = tenants.add(path, ["acme"], days=1)
+    credential, token = tenants.add(KeyFile(path), ["acme"], days=1)
     assert verified(path, token)["tenant"] == "acme"
-    assert [item.kid for item in tenants.listed(path)] == [credential.kid]
+    assert [item.kid for item in tenants.listed(KeyFile(path))] == [credential.kid]
 
 
 def test_a_token_for_several_tenants_carries_them_as_one_string(tmp_path: Path) -> None:
     path = tmp_path / "jwks.json"
-    _, token = tenants.add(path, ["a", "b"], days=1)
+    _, token = tenants.add(KeyFile(path), ["a", "b"], days=1)
     assert verified(path, token)["tenant"] == "a;b"
 
 
 def test_nothing_secret_is_written(tmp_path: Path) -> None:
     path = tmp_path / "jwks.json"
-    _, token = tenants.add(path, ["acme"], days=1)
+    _, token = tenants.add(KeyFile(path), ["acme"], days=1)
     stored = json.loads(path.read_text())["keys"]
     assert all("d" not in key for key in stored), "d is a private key's number"
     assert token not in path.read_text()
@@ -42,36 +43,36 @@ def test_nothing_secret_is_written(tmp_path: Path) -> None:
 
 def test_a_revoked_credential_is_gone_and_the_list_never_becomes_empty(tmp_path: Path) -> None:
     path = tmp_path / "jwks.json"
-    credential, token = tenants.add(path, ["acme"], days=1)
-    tenants.revoke(path, credential.kid)
+    credential, token = tenants.add(KeyFile(path), ["acme"], days=1)
+    tenants.revoke(KeyFile(path), credential.kid)
     with pytest.raises(KeyError):
         verified(path, token)
-    assert tenants.listed(path) == []
+    assert tenants.listed(KeyFile(path)) == []
     assert len(json.loads(path.read_text())["keys"]) == 1, "the collector ignores an empty list"
 
 
 def test_revoking_a_tenant_takes_all_its_credentials_and_no_others(tmp_path: Path) -> None:
     path = tmp_path / "jwks.json"
-    tenants.add(path, ["acme"], 1)
-    tenants.add(path, ["acme", "globex"], 1)
-    kept, _ = tenants.add(path, ["initech"], 1)
-    assert len(tenants.revoke(path, "acme")) == 2
-    assert [item.kid for item in tenants.listed(path)] == [kept.kid]
+    tenants.add(KeyFile(path), ["acme"], 1)
+    tenants.add(KeyFile(path), ["acme", "globex"], 1)
+    kept, _ = tenants.add(KeyFile(path), ["initech"], 1)
+    assert len(tenants.revoke(KeyFile(path), "acme")) == 2
+    assert [item.kid for item in tenants.listed(KeyFile(path))] == [kept.kid]
 
 
 @pytest.mark.parametrize("name", ["../etc", "a'b", "A", "", "x" * 64, "a b", "a;b"])
 def test_a_name_that_could_be_misread_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(UserError):
-        tenants.add(tmp_path / "jwks.json", [name], 1)
+        tenants.add(KeyFile(tmp_path / "jwks.json"), [name], 1)
 
 
 def test_revoking_what_is_not_there_says_so(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no live credential"):
-        tenants.revoke(tmp_path / "jwks.json", "nobody")
+        tenants.revoke(KeyFile(tmp_path / "jwks.json"), "nobody")
 
 
 def test_an_access_for_one_step_leaves_no_credential(tmp_path: Path) -> None:
     path = tmp_path / "jwks.json"
     with tenants.KeyListCredential(str(path)).open("canary") as headers:
         assert verified(path, headers["Authorization"].removeprefix("Bearer "))["tenant"] == "canary"
-    assert tenants.listed(path) == []
+    assert tenants.listed(KeyFile(path)) == []
