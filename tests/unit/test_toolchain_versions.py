@@ -51,7 +51,12 @@ def test_the_collector_is_built_from_what_its_config_lists() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["pulumi", "ocb", "collector"])
+def test_crane() -> None:
+    modules = required(TOOLCHAIN / "crane" / "go.mod")
+    assert modules["github.com/google/go-containerregistry"] == f"v{version_of('crane')}"
+
+
+@pytest.mark.parametrize("name", ["pulumi", "ocb", "collector", "crane"])
 def test_go_is_new_enough_for_every_module(name: str) -> None:
     found = re.search(r"^go (\S+)$", (TOOLCHAIN / name / "go.mod").read_text(), re.MULTILINE)
     assert found and at_least(minimum("go"), ".".join(found[1].split(".")[:2]))

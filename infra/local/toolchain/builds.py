@@ -116,6 +116,15 @@ def _edited_module(site: Site, edit: dict[str, str], main: Path, env: dict[str, 
     site.run("go", "mod", "edit", f"-replace={module}={os.path.relpath(copy, main)}", cwd=main, env=env)
 
 
+def _crane(site: Site) -> None:
+    source, env = _module(site, "crane")
+    version = f"github.com/google/go-containerregistry/cmd/crane/cmd.Version=v{version_of('crane')}"
+    program = site.out / "bin" / "crane"
+    package = "github.com/google/go-containerregistry/cmd/crane"
+    site.run("go", "build", "-ldflags", f"-s -w -X {version}", "-o", program, package, cwd=source, env=env)
+    site.run(program, "version", cwd=source, env=env)
+
+
 def _kafka(site: Site) -> None:
     shutil.copy(HERE / "kafka" / "pom.xml", site.work)
     shutil.copy(HERE / "kafka" / "log4j2.properties", site.out)
@@ -187,6 +196,18 @@ RECIPES = (
         home_gib=2.2,
         typical="2 to 5 min",
         build=_collector,
+    ),
+    # Only a stack on AWS asks for it.
+    Recipe(
+        name="crane",
+        title=f"crane {version_of('crane')}",
+        version=version_of("crane"),
+        inputs=_inputs("crane/go.mod", "crane/go.sum"),
+        programs=("go",),
+        cache_gib=0.1,
+        home_gib=0.3,
+        typical="5 to 60 s",
+        build=_crane,
     ),
     # Only tests ask for these: the schema on the engine that production runs (LTS) and on the newest one.
     *(

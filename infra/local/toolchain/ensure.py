@@ -55,6 +55,11 @@ class Toolchain:
         return self.parts["collector"].folder / "bin" / "otelcol"
 
     @property
+    def crane(self) -> Path:
+        """The program that puts layers on images and pushes them."""
+        return self.parts["crane"].folder / "bin" / "crane"
+
+    @property
     def kafka_classpath(self) -> str:
         """All jars of the broker, for `java -cp`."""
         return f"{self.parts['kafka'].folder / 'lib'}/*"
