@@ -5,11 +5,14 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import pulumi
+
+AccessInput = dict[str, Any]
+"""An access as a resource's input; steps make the object of it (access_from_dict). Ids and ARNs only."""
 
 
 @dataclass(frozen=True)
@@ -76,14 +79,13 @@ class NoCredential:
         yield {}
 
 
-def access_to_dict(access: Access | KafkaAccess | OtlpAccess) -> dict[str, Any]:
-    """`access` as plain values that Pulumi can keep in its state."""
-    kind = type(access)
-    return {"class": f"{kind.__module__}:{kind.__qualname__}", "args": asdict(cast(Any, access))}
+def access_input(kind: type, **args: pulumi.Input[Any]) -> AccessInput:
+    """The access `kind(**args)` as a resource's input: ids that are not known yet are known when a step opens it."""
+    return {"class": f"{kind.__module__}:{kind.__qualname__}", "args": args}
 
 
-def access_from_dict(value: dict[str, Any]) -> Any:
-    """The access that `access_to_dict` wrote. Raises ValueError for a class outside of this package."""
+def access_from_dict(value: Mapping[str, Any]) -> Any:
+    """The access that `access_input` describes. Raises ValueError for a class outside of this package."""
     module, _, name = str(value["class"]).partition(":")
     if not module.startswith("infra."):
         raise ValueError(f"access class {value['class']} is not one of ours")
@@ -136,7 +138,8 @@ class KafkaEndpoint:
 
     bootstrap_servers: pulumi.Output[str]
     security_protocol: pulumi.Output[str]
-    access: KafkaAccess
+    access: AccessInput
+    """A KafkaAccess."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +152,8 @@ class ClickHouseEndpoint:
     secure: pulumi.Output[bool]
     schema_folder: pulumi.Output[str]
     """Where the engine finds the .proto files of configs/otlp."""
-    access: Access
+    access: AccessInput
+    """An Access."""
 
     def address_inputs(self) -> dict[str, pulumi.Output[Any]]:
         """The fields of ClickHouseAddress, as a resource's inputs."""
@@ -162,7 +166,8 @@ class OtlpEndpoint:
 
     http_url: pulumi.Output[str]
     grpc_target: pulumi.Output[str]
-    access: OtlpAccess
+    access: AccessInput
+    """An OtlpAccess."""
 
 
 @dataclass(frozen=True)
@@ -170,7 +175,8 @@ class GrafanaEndpoint:
     """Where Grafana's HTTP API listens."""
 
     url: pulumi.Output[str]
-    access: Access
+    access: AccessInput
+    """A GrafanaAccess."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pulumi
 
 from infra.collector_config import CollectorPlace, collector_config
-from infra.endpoints import KafkaEndpoint, NoCredential, OtlpEndpoint
+from infra.endpoints import KafkaEndpoint, NoCredential, OtlpEndpoint, access_input
 from infra.local.process import Process, ProcessArgs, digest
 from infra.local.toolchain import Toolchain
 from infra.settings import Settings
@@ -64,7 +64,9 @@ class Collector(pulumi.ComponentResource):
         self.endpoint = OtlpEndpoint(
             http_url=process.process.apply(lambda _: f"http://127.0.0.1:{settings.otlpHttpPort}"),
             grpc_target=process.process.apply(lambda _: f"127.0.0.1:{settings.otlpGrpcPort}"),
-            access=KeyListCredential(str(args.jwks)) if settings.collectorAuth == "jwt" else NoCredential(),
+            access=access_input(KeyListCredential, path=str(args.jwks))
+            if settings.collectorAuth == "jwt"
+            else access_input(NoCredential),
         )
         self.fingerprint = config.apply(lambda text: digest(tools.ids["collector"], text))
         self.register_outputs({"httpUrl": self.endpoint.http_url, "grpcTarget": self.endpoint.grpc_target})

@@ -13,7 +13,7 @@ import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, UpdateResult
 
 from infra.dynamic import plain_props
-from infra.endpoints import KafkaEndpoint, NoSignIn
+from infra.endpoints import KafkaEndpoint, NoSignIn, access_input
 from infra.errors import UserError
 from infra.kafka import message_max_bytes
 from infra.local.folder import FolderProvider
@@ -134,7 +134,7 @@ class Kafka(pulumi.ComponentResource):
         self.endpoint = KafkaEndpoint(
             bootstrap_servers=broker.process.apply(lambda _: address),
             security_protocol=pulumi.Output.from_input("PLAINTEXT"),
-            access=NoSignIn(),
+            access=access_input(NoSignIn),
         )
         self.fingerprint = pulumi.Output.from_input(digest(tools.ids["kafka"], server_properties(args)))
         self.register_outputs({"bootstrapServers": self.endpoint.bootstrap_servers})

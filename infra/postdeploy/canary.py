@@ -24,7 +24,6 @@ from infra.endpoints import (
     OtlpAddress,
     OtlpEndpoint,
     access_from_dict,
-    access_to_dict,
 )
 from infra.errors import UserError
 from infra.paths import SQL
@@ -132,7 +131,7 @@ class Canary(Resource, module="postdeploy", name="Canary"):
     ):
         props = {
             "otlp": {"http_url": otlp.http_url, "grpc_target": otlp.grpc_target},
-            "otlp_access": access_to_dict(otlp.access),
+            "otlp_access": otlp.access,
             **clickhouse_inputs(clickhouse),
             "trigger": dict(trigger),
             "timeout": timeout,

@@ -9,7 +9,7 @@ from typing import Any
 from clickhouse_connect.driver.client import Client
 
 from infra.clickhouse import connect
-from infra.endpoints import ClickHouseAddress, ClickHouseEndpoint, access_from_dict, access_to_dict
+from infra.endpoints import ClickHouseAddress, ClickHouseEndpoint, access_from_dict
 from infra.errors import UserError
 
 ADDRESS = ("clickhouse", "clickhouse_access")
@@ -17,7 +17,7 @@ ADDRESS = ("clickhouse", "clickhouse_access")
 
 def clickhouse_inputs(endpoint: ClickHouseEndpoint) -> dict[str, Any]:
     """The endpoint as inputs of a resource."""
-    return {"clickhouse": endpoint.address_inputs(), "clickhouse_access": access_to_dict(endpoint.access)}
+    return {"clickhouse": endpoint.address_inputs(), "clickhouse_access": endpoint.access}
 
 
 @contextmanager

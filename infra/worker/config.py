@@ -9,7 +9,7 @@ from typing import Any
 
 import pulumi
 
-from infra.endpoints import ClickHouseAddress, KafkaAddress, OtlpAddress, Parts, access_from_dict, access_to_dict
+from infra.endpoints import ClickHouseAddress, KafkaAddress, OtlpAddress, Parts, access_from_dict
 from infra.errors import UserError
 from infra.settings import Settings
 
@@ -54,11 +54,11 @@ def written_config(settings: Settings, parts: Parts) -> pulumi.Output[str]:
         return json.dumps(
             {
                 "kafka": asdict(KafkaAddress(values["bootstrap"], values["protocol"])),
-                "kafka_access": access_to_dict(parts.kafka.access),
+                "kafka_access": values["kafka_access"],
                 "clickhouse": asdict(ClickHouseAddress(**values["clickhouse"])),
-                "clickhouse_access": access_to_dict(parts.clickhouse.access),
+                "clickhouse_access": values["clickhouse_access"],
                 "otlp": asdict(OtlpAddress(values["http"], values["grpc"])),
-                "otlp_access": access_to_dict(parts.otlp.access),
+                "otlp_access": values["otlp_access"],
                 # Only its own: another setting's change must not restart it.
                 "settings": {key: value for key, value in settings.model_dump().items() if key.startswith("worker")},
             },
@@ -71,4 +71,7 @@ def written_config(settings: Settings, parts: Parts) -> pulumi.Output[str]:
         clickhouse=parts.clickhouse.address_inputs(),
         http=parts.otlp.http_url,
         grpc=parts.otlp.grpc_target,
+        kafka_access=parts.kafka.access,
+        clickhouse_access=parts.clickhouse.access,
+        otlp_access=parts.otlp.access,
     ).apply(write)

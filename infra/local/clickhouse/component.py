@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pulumi
 
-from infra.endpoints import ClickHouseEndpoint, Direct
+from infra.endpoints import ClickHouseEndpoint, Direct, access_input
 from infra.local.clickhouse import command
 from infra.local.folder import Folder
 from infra.local.process import Process, ProcessArgs, digest
@@ -18,11 +18,18 @@ from infra.schema import DATABASE
 from infra.settings import Settings
 from infra.templates import render
 
-SCHEMA_FOLDER = str(CONFIGS / "otlp")
 MEMORY_RATIO = 0.5
 """Of the machine's memory, for the whole server."""
 QUERY_MEMORY_BYTES = 4 * 2**30
 DASHBOARDS_SECONDS = 30
+
+
+def schema_folder(server: bool) -> str:
+    """Where the engine finds the .proto files: chdb only by an absolute path, which a server prohibits.
+
+    A server looks in its own format_schema_path: ''.
+    """
+    return "" if server else str(CONFIGS / "otlp")
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,7 @@ def config_files(args: ClickHouseArgs, server: bool) -> dict[Path, str]:
     values = {
         "database": DATABASE,
         "data_dir": args.data,
-        "schema_dir": SCHEMA_FOLDER,
+        "schema_dir": str(CONFIGS / "otlp"),
         "http_port": args.settings.clickhousePort,
         "server_logs": server,
         "memory_ratio": MEMORY_RATIO,
@@ -75,6 +82,8 @@ class ClickHouse(pulumi.ComponentResource):
                 ports={"clickhousePort": port},
                 ready_url=f"http://127.0.0.1:{port}/ping",
                 files={str(path): text for path, text in files.items()},
+                # supervisor watches the server: a watchdog between them would be what it sees and signals.
+                environment={"CLICKHOUSE_WATCHDOG_ENABLE": "0"} if found else {},
                 version=version,
                 stop_seconds=60,
             ),
@@ -86,7 +95,7 @@ class ClickHouse(pulumi.ComponentResource):
             port=process.process.apply(lambda _: port),
             user=pulumi.Output.from_input("default"),
             secure=pulumi.Output.from_input(False),
-            schema_folder=pulumi.Output.from_input(SCHEMA_FOLDER),
-            access=Direct(),
+            schema_folder=pulumi.Output.from_input(schema_folder(server=found is not None)),
+            access=access_input(Direct),
         )
         self.register_outputs({"host": self.endpoint.host, "port": self.endpoint.port})
