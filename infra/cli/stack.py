@@ -182,12 +182,13 @@ def _show_plan(name: str, found: Settings) -> None:
     from infra.cli.pending import show_migration
     from infra.clickhouse import connect
     from infra.endpoints import Direct
-    from infra.local.clickhouse.component import SCHEMA_FOLDER
+    from infra.local.clickhouse.component import schema_folder
+    from infra.local.toolchain import find_clickhouse
     from infra.postdeploy.migration_runner import plan
     from infra.postdeploy.migrations import migration_files
     from infra.schema import template_values
 
-    values = template_values(found, kafka_address(name), SCHEMA_FOLDER)
+    values = template_values(found, kafka_address(name), schema_folder(server=find_clickhouse() is not None))
     with connect(clickhouse_address(name), Direct()) as client:
         pending = plan(client, [file.rendered(values) for file in migration_files()])
     for item in pending:

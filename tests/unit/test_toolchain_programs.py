@@ -93,6 +93,8 @@ def test_a_program_that_does_not_start_counts_as_not_runnable(fake: Fake) -> Non
     [
         ("ClickHouse server version 26.1.2.1 (official build).", "26.1.2.1"),
         ("ClickHouse server version 26.8.1.5 (official build).", "26.8.1.5"),
+        ("ClickHouse local version 26.3.2.1 (official build).", "26.3.2.1"),
+        ("ClickHouse server version 26.3.5.12.altinitystable (altinity build).", "26.3.5.12"),
         ("ClickHouse server version 18.16.1.", None),
         ("ClickHouse server version 25.12.9.1.", None),
         ("Use one of the following commands:", None),
