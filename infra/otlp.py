@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -43,5 +44,5 @@ def send(
     except urllib.error.HTTPError as error:
         detail = error.read()[:500].decode(errors="replace").strip()
         raise OtlpRefused(error.code, f"{http_url} answered {error.code} {error.reason} {detail}") from None
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         raise OtlpRefused(0, f"{http_url} did not answer: {error}") from None
