@@ -94,8 +94,7 @@ class Stack:
             capture_output=True,
             text=True,
             timeout=UP_SECONDS,
-            **self.process_options,
-            **options,
+            **(self.process_options | options),
         )
         if check and done.returncode:
             raise AssertionError(f"telemetry {' '.join(arguments)}: {done.returncode}\n{done.stdout}\n{done.stderr}")

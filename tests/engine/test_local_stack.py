@@ -6,7 +6,6 @@ import hashlib
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -131,22 +130,6 @@ def test_an_up_killed_half_way_is_continued_by_the_next() -> None:
         stack.telemetry("up")
         assert set(processes(stack).values()) == {"RUNNING"}
         assert unchanged(stack.telemetry("up").stdout)
-
-
-def test_a_taken_port_is_named_with_its_setting_and_the_way_out() -> None:
-    with local_stack(up=False) as stack:
-        import socket
-
-        with socket.socket() as taken:
-            taken.bind(("127.0.0.1", stack.settings.otlpHttpPort))
-            taken.listen()
-            began = time.monotonic()
-            done = stack.telemetry("up", check=False)
-        assert done.returncode == 1
-        assert f"port {stack.settings.otlpHttpPort} (setting otlpHttpPort) is taken" in done.stderr
-        assert "make up NAME=two PORT_BASE=14000" in done.stderr
-        assert time.monotonic() - began < 30
-        assert not stack.run.exists()
 
 
 @pytest.mark.parametrize(

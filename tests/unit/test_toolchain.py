@@ -10,6 +10,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -137,10 +138,24 @@ def test_a_failed_build_ends_the_other_one(root: Path, recipe: Callable[..., Rec
     assert list(root.glob("tools/*/*")) == []
 
 
-def test_a_disk_that_fills_up_during_a_build_is_named_as_such(root: Path, recipe: Callable[..., Recipe]) -> None:
-    with pytest.raises(UserError, match="The disk is full"):
-        ensure(["tool"], recipes=[recipe("echo 'write /x: no space left on device' >&2; exit 1")])
+def full(site: Site) -> None:
+    """A build that writes to a full device itself rather than by a command."""
+    (site.out / "half").write_text("half")
+    with Path("/dev/full").open("w") as device:
+        device.write("x")
+
+
+@pytest.mark.parametrize("who", ["a command", "the build itself"])
+def test_a_disk_that_fills_up_during_a_build_is_named_and_the_next_run_continues(
+    root: Path, recipe: Callable[..., Recipe], who: str
+) -> None:
+    broken = recipe('echo half > "$OUT/half"; dd if=/dev/zero of=/dev/full')
+    if who == "the build itself":
+        broken = replace(broken, build=full)
+    with pytest.raises(UserError, match=r"The disk is full.*Free some space, or set AGENT_TELEMETRY_CACHE"):
+        ensure(["tool"], recipes=[broken])
     assert list(root.glob("tools/*/*")) == []
+    assert (ensure(["tool"], recipes=[recipe()]).parts["tool"].folder / "bin" / "tool").exists()
 
 
 def test_too_little_room_is_refused_before_the_build(root: Path, tmp_path: Path, recipe: Callable[..., Recipe]) -> None:
