@@ -25,6 +25,10 @@ class StackSettings(BaseModel):
         True,
         description="Stateful resources refuse deletion, and volumes, buckets and secrets outlive a destroy. false: a destroy leaves nothing.",
     )
+    floorsLifted: list[str] = Field(
+        [],
+        description="Settings that one `up` may set below what is deployed, after an `up` that failed to raise them. Else AWS refuses half-way.",
+    )
     requirePins: bool = Field(
         False, description="Refuse an `up` while an image or a package has no digest in configs/versions.yaml."
     )
@@ -45,10 +49,14 @@ class NetworkSettings(BaseModel):
     )
     networkCidr: str = Field("10.80.0.0/16", description="The made VPC's addresses, /16 to /22.")
     networkZones: int = Field(2, ge=2, le=3, description="Availability zones: 2, the least that MSK takes, or 3.")
+    networkZoneIds: list[str] = Field(
+        [],
+        description="The zones of a made VPC by id (euc1-az1), the first networkZones of which are used. Empty: the region's first by id.",
+    )
     networkNat: Literal["one", "zone"] = Field("one", description="NAT gateways: one for all zones, or one a zone.")
     networkEndpoints: list[str] = Field(
         [],
-        description="Interface endpoints beside S3's gateway: ssm, ssmmessages, ec2messages, secretsmanager, logs, …",
+        description="Interface endpoints of a made VPC beside S3's gateway: ssm, ssmmessages, ec2messages, secretsmanager, logs, …",
     )
     networkFlowLogs: bool = Field(False, description="Record the VPC's rejected and accepted flows in CloudWatch.")
 
@@ -63,14 +71,31 @@ class KafkaSettings(BaseModel):
     kafkaAuth: Literal["scram", "iam"] = Field(
         "scram", description="How clients sign in; one mechanism a cluster. iam needs ClickHouse 26.8 or newer."
     )
-    kafkaVersion: str = Field("3.9.x.kraft", description="MSK's version string, in KRaft mode. Never lowered.")
+    kafkaVersion: str = Field(
+        "4.1.x.kraft", description="MSK's version string, in KRaft mode: it ends with .kraft. Never lowered."
+    )
     kafkaInstanceType: str = Field(
-        "kafka.t3.small", pattern=r"^kafka\.[a-z0-9]+\.[a-z0-9]+$", description="Broker size (standard brokers)."
+        "kafka.m7g.large",
+        pattern=r"^kafka\.[a-z0-9]+\.[a-z0-9]+$",
+        description="Broker size (standard brokers; MSK takes m5 and m7g in KRaft mode).",
+    )
+    kafkaZones: int = Field(
+        0,
+        ge=0,
+        le=3,
+        description="Zones that have brokers. 0: networkZones. Fixed once the cluster stands: set it before networkZones is raised.",
     )
     kafkaBrokersPerZone: int = Field(1, ge=1, le=10, description="Brokers in each zone. Never lowered.")
+    kafkaMonitoring: Literal["DEFAULT", "PER_BROKER", "PER_TOPIC_PER_BROKER", "PER_TOPIC_PER_PARTITION"] = Field(
+        "DEFAULT",
+        description="MSK's metrics. DEFAULT is free and has disks and each topic's lag; finer ones are paid by the metric.",
+    )
     kafkaStorageGiB: int = Field(100, ge=1, le=16384, description="Each broker's volume at first, in GiB. Only grows.")
     kafkaStorageMaxGiB: int = Field(
-        200, ge=1, le=16384, description="Each broker's volume may grow by itself to this, in GiB."
+        200,
+        ge=1,
+        le=16384,
+        description="Each broker's volume may grow by itself to this, in GiB. Never lowered. As kafkaStorageGiB: it does not grow.",
     )
     kafkaReplication: int = Field(2, ge=1, le=5, description="Replicas of each partition.")
     kafkaMinInSync: int = Field(
@@ -111,6 +136,10 @@ class ClickHouseSettings(BaseModel):
         "tunnel",
         description="How post-deploy steps reach ClickHouse: an SSM port forwarding for each step, or directly (a VPN, a runner in the VPC).",
     )
+    clickhouseAllowedCidrs: list[str] = Field(
+        [],
+        description="clickhouseReach direct: private addresses (a VPN's, a runner's) that may reach ClickHouse on 8443.",
+    )
     clickhouseBackupSchedule: str = Field(
         "rate(1 day)",
         pattern=r"^(rate|cron)\(.+\)$",
@@ -135,7 +164,9 @@ class CollectorSettings(BaseModel):
         description="An ACM certificate for collectorDomain. Empty: one is requested and validated in collectorZoneId.",
     )
     collectorInternal: bool = Field(False, description="The load balancer has addresses in the VPC only.")
-    collectorAllowedCidrs: list[str] = Field(["0.0.0.0/0"], description="Who may reach the load balancer.")
+    collectorAllowedCidrs: list[str] = Field(
+        ["0.0.0.0/0"], description="Who may reach the load balancer. Whoever runs `up` must be among them (the canary)."
+    )
     collectorCpu: Literal[256, 512, 1024, 2048, 4096] = Field(
         512, description="A collector task's CPU units (1024: one core)."
     )
@@ -187,3 +218,8 @@ class AwsSettings(
     StackSettings,
 ):
     """Everything that only a stack on AWS has."""
+
+    @property
+    def broker_zones(self) -> int:
+        """How many zones have brokers."""
+        return self.kafkaZones or self.networkZones

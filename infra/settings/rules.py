@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,15 @@ SMALLEST_COLD_VOLUME_GIB = 125
 """What EBS takes for st1 and sc1 (EBS volume types)."""
 VPC_PREFIXES = (16, 22)
 """Below /22 the subnets of three zones have no room for brokers, tasks and endpoints."""
+
+
+ENDPOINTS = {
+    *("ecr.api", "ecr.dkr", "ecs", "ec2messages", "kms", "logs", "monitoring", "secretsmanager", "ssm", "ssmmessages"),
+    *("sts", "sns", "grafana-workspace"),
+}
+"""Services that our parts call, by the last part of their endpoint's name (com.amazonaws.<region>.<service>)."""
+NO_BROKERS = "use1-az3"
+"""The one zone in which MSK places no brokers (MSK API, BrokerNodeGroupInfo)."""
 
 
 def problems(settings: Settings) -> list[str]:
@@ -51,11 +61,14 @@ def _retention(s: Settings) -> Iterator[str]:
 def _network(s: Settings) -> Iterator[str]:
     given = bool(s.networkVpcId)
     for key in ("networkPublicSubnetIds", "networkPrivateSubnetIds"):
-        count = len(getattr(s, key))
-        if given and count != s.networkZones:
-            yield f"{key}: {count} given, and networkZones is {s.networkZones}: name one subnet a zone"
-        if not given and count:
+        ids = getattr(s, key)
+        if given and len(set(ids)) != s.networkZones:
+            yield f"{key}: {len(set(ids))} given, and networkZones is {s.networkZones}: name one subnet a zone"
+        if not given and ids:
             yield f"{key}: only counts together with networkVpcId"
+    for key in ("networkEndpoints", "networkFlowLogs", "networkZoneIds"):
+        if given and getattr(s, key):
+            yield f"{key}: only counts in a VPC that is made here; in {s.networkVpcId} it is its owner's"
     try:
         network = ipaddress.ip_network(s.networkCidr)
     except ValueError as error:
@@ -64,11 +77,35 @@ def _network(s: Settings) -> Iterator[str]:
         low, high = VPC_PREFIXES
         if network.version != 4 or not low <= network.prefixlen <= high or not network.is_private:
             yield f"networkCidr: {s.networkCidr} is not a private IPv4 range of /{low} to /{high}"
-    for cidr in s.collectorAllowedCidrs:
+    if s.networkZoneIds and len(set(s.networkZoneIds)) < s.networkZones:
+        yield f"networkZoneIds: {len(set(s.networkZoneIds))} given, and networkZones is {s.networkZones}"
+    if NO_BROKERS in s.networkZoneIds:
+        yield f"networkZoneIds: MSK has no brokers in {NO_BROKERS}"
+    for service in sorted(set(s.networkEndpoints) - ENDPOINTS):
+        yield f"networkEndpoints: {service} is none of {', '.join(sorted(ENDPOINTS))}"
+    yield from _ranges("collectorAllowedCidrs", s.collectorAllowedCidrs)
+    yield from _ranges("clickhouseAllowedCidrs", s.clickhouseAllowedCidrs, private=True)
+    if s.clickhouseReach == "direct" and not s.clickhouseAllowedCidrs:
+        yield "clickhouseAllowedCidrs: needed with clickhouseReach direct: from where it is reached"
+    if s.clickhouseReach == "tunnel" and s.clickhouseAllowedCidrs:
+        yield "clickhouseAllowedCidrs: only counts with clickhouseReach direct"
+
+
+def _ranges(key: str, cidrs: list[str], private: bool = False) -> Iterator[str]:
+    """IPv4 ranges that don't overlap: security groups refuse a rule that is there twice."""
+    seen: list[ipaddress.IPv4Network] = []
+    for cidr in cidrs:
         try:
-            ipaddress.ip_network(cidr)
+            network = ipaddress.IPv4Network(cidr)
         except ValueError as error:
-            yield f"collectorAllowedCidrs: {error}"
+            yield f"{key}: {error}"
+            continue
+        if private and not network.is_private:
+            yield f"{key}: {cidr} is not private"
+        for other in seen:
+            if network.overlaps(other):
+                yield f"{key}: {cidr} overlaps {other}"
+        seen.append(network)
 
 
 def _kafka(s: Settings) -> Iterator[str]:
@@ -78,18 +115,33 @@ def _kafka(s: Settings) -> Iterator[str]:
             "use provisioned, or make the topics by hand and use existing"
         )
     if s.kafkaMode == "existing":
-        needed = ["kafkaBootstrapServers"] + (["kafkaSecretArn"] if s.kafkaAuth == "scram" else ["kafkaClusterArn"])
-        for key in needed:
+        scram = ["kafkaSecretArn", "kafkaSecretKeyArn"]
+        for key in ["kafkaBootstrapServers"] + (scram if s.kafkaAuth == "scram" else ["kafkaClusterArn"]):
             if not getattr(s, key):
                 yield f"{key}: needed with kafkaMode existing and kafkaAuth {s.kafkaAuth}"
-    brokers = s.kafkaBrokersPerZone * s.networkZones
-    if s.kafkaMode == "provisioned" and s.kafkaReplication > brokers:
-        yield f"kafkaReplication: {s.kafkaReplication}, and there are {brokers} brokers"
     if s.kafkaMinInSync >= s.kafkaReplication and s.kafkaReplication > 1:
         yield (
             f"kafkaMinInSync: {s.kafkaMinInSync} of {s.kafkaReplication} replicas: each restart of a broker would stop "
             "producers; keep it below kafkaReplication"
         )
+    if s.kafkaMode == "provisioned":
+        yield from _msk(s)
+
+
+def _msk(s: Settings) -> Iterator[str]:
+    if not re.fullmatch(r"\d+\.\d+\.x\.kraft", s.kafkaVersion):
+        yield (
+            f"kafkaVersion: {s.kafkaVersion} names no version in KRaft mode: 3.9.x.kraft, 4.0.x.kraft and 4.1.x.kraft do "
+            "(a cluster made in ZooKeeper mode is a dead end)"
+        )
+    if s.kafkaInstanceType.startswith("kafka.t3."):
+        # CreateCluster answers "Unsupported InstanceType" and names kafka.m5.*, kafka.m7g.* (seen by users in 2026).
+        yield f"kafkaInstanceType: MSK takes no {s.kafkaInstanceType} in KRaft mode; the smallest is kafka.m7g.large"
+    if s.kafkaZones == 1 or s.kafkaZones > s.networkZones:
+        yield f"kafkaZones: 2 (the least that MSK takes) to networkZones ({s.networkZones}), or 0"
+    brokers = s.kafkaBrokersPerZone * s.broker_zones
+    if s.kafkaReplication > brokers:
+        yield f"kafkaReplication: {s.kafkaReplication}, and there are {brokers} brokers"
     if s.kafkaStorageMaxGiB < s.kafkaStorageGiB:
         yield "kafkaStorageMaxGiB: below kafkaStorageGiB"
 

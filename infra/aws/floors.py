@@ -1,0 +1,131 @@
+"""What AWS never makes smaller: a setting below what is deployed is refused in the preview, before anything is touched.
+
+The settings alone can't tell (they know no past), and AWS plans such a change as an update that it then refuses
+half-way through. So the deployed values are kept as inputs of one resource, whose check has the last ones and the new.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pulumi
+from pulumi.dynamic import CheckFailure, CheckResult, CreateResult, DiffResult, Resource, ResourceProvider, UpdateResult
+
+from infra.dynamic import plain_props
+from infra.settings import Settings
+
+Value = int | float | str
+
+
+def rank(value: Value) -> tuple[float, ...]:
+    """Numbers as they are, versions by their leading numbers: 3.9.x.kraft is below 4.1.x.kraft, 12.4 above 9.4."""
+    if isinstance(value, str):
+        return tuple(int(part) for part in re.findall(r"\d+", value.split("x", 1)[0]))
+    return (float(value),)
+
+
+def shown(value: Value) -> str:
+    """A value as it stands in a stack file. The engine keeps every number as a float."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def objections(olds: Mapping[str, Any], news: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Each setting that may not change as wanted, with the reason."""
+    lifted = news.get("lifted") or []
+    found = []
+    for key, new in (news.get("floors") or {}).items():
+        old = (olds.get("floors") or {}).get(key)
+        if old is not None and key not in lifted and rank(new) < rank(old):
+            found.append(
+                (
+                    key,
+                    f"{key}: {shown(old)} is deployed and {shown(new)} is set: AWS never lowers it; set it back (or, when "
+                    f"the last `up` failed before it was reached, add {key} to floorsLifted for one `up`)",
+                )
+            )
+    for key, new in (news.get("fixed") or {}).items():
+        old = (olds.get("fixed") or {}).get(key)
+        if old is not None and key not in lifted and old != new:
+            reason = (news.get("reasons") or {}).get(key, "it can't change while it stands")
+            found.append((key, f"{key}: {shown(old)} is deployed and {shown(new)} is set: {reason}"))
+    return found
+
+
+class FloorsProvider(ResourceProvider):
+    """Inputs: floors and fixed (setting to value), reasons (for fixed ones), lifted (settings that are not checked)."""
+
+    serialize_as_secret_always = False
+
+    def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
+        return CheckResult(news, [CheckFailure(key, reason) for key, reason in objections(_olds, news)])
+
+    def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
+        return DiffResult(changes=any(olds.get(key) != news.get(key) for key in ("floors", "fixed")))
+
+    def create(self, props: dict[str, Any]) -> CreateResult:
+        return CreateResult("floors", plain_props(props))
+
+    def update(self, _id: str, _olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
+        return UpdateResult(plain_props(news))
+
+
+class Floors(Resource, module="aws", name="Floors"):
+    """The deployed values of what only grows (`floors`) or never changes while it stands (`fixed`)."""
+
+    def __init__(
+        self,
+        name: str,
+        floors: Mapping[str, Value],
+        fixed: Mapping[str, Value] | None = None,
+        reasons: Mapping[str, str] | None = None,
+        lifted: Sequence[str] = (),
+        opts: pulumi.ResourceOptions | None = None,
+    ):
+        props = {
+            "floors": dict(floors),
+            "fixed": dict(fixed or {}),
+            "reasons": dict(reasons or {}),
+            "lifted": list(lifted),
+        }
+        super().__init__(FloorsProvider(), name, props, opts)
+
+
+KAFKA = ("kafkaVersion", "kafkaBrokersPerZone", "kafkaStorageMaxGiB")
+CLICKHOUSE = ("clickhouseHotGiB", "clickhouseSlowGiB")
+REASONS = {
+    "kafkaZones": (
+        "brokers can't move to other zones, only a new cluster can, and what it holds is lost; set kafkaZones to the "
+        "deployed number"
+    ),
+    "kafkaStorageGiB": (
+        "the brokers' volumes have grown by themselves since, and this no longer sizes them; set it back and raise "
+        "kafkaStorageMaxGiB"
+    ),
+    "kafkaReplication": (
+        "the topics would be deleted and made anew, and messages that were not read yet are lost; to do that anyway, add "
+        "kafkaReplication to floorsLifted for one `up`"
+    ),
+}
+
+
+def stack_floors(settings: Settings) -> Floors:
+    """All floors of a stack in one resource, so that every problem is in one message. Everything else waits for it."""
+    keys = [*CLICKHOUSE]
+    fixed: dict[str, Value] = {}
+    if settings.kafkaMode == "provisioned" or settings.kafkaClusterArn:
+        keys.append("kafkaPartitions")
+        fixed["kafkaReplication"] = settings.kafkaReplication
+    if settings.kafkaMode == "provisioned":
+        keys += KAFKA
+        fixed["kafkaZones"] = settings.broker_zones
+        if settings.kafkaStorageMaxGiB > settings.kafkaStorageGiB:
+            # The volume's size is then AWS's to say and ours is ignored: a change here would silently do nothing.
+            fixed["kafkaStorageGiB"] = settings.kafkaStorageGiB
+        else:
+            keys.append("kafkaStorageGiB")
+    if settings.grafanaMode == "managed":
+        keys.append("grafanaVersion")
+    floors = {key: getattr(settings, key) for key in keys}
+    return Floors("floors", floors, fixed, REASONS, settings.floorsLifted)
