@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from clickhouse_connect.driver.client import Client
 
-from infra.worker import audit_figures, audit_messages
+from infra.worker import audit_figures, audit_logs, audit_messages
 from infra.worker.blank_messages import BlankCounter
 from infra.worker.positions import Position
 from infra.worker.redelivered import REMEMBERED_MS
@@ -43,13 +43,15 @@ def audit(
 
     report = AuditReport()
     report.rows += audit_messages.offsets(client, positions, since_ms, blank)
-    # Of older messages the rows can't be counted any more: span_keys has let them go.
+    # Of older messages the rows can't be counted any more: span_keys and log_keys have let them go.
     remembered = max(since_ms, server_ms(client) - REMEMBERED_MS)
     report.rows += audit_messages.messages(client, remembered, settle)
     report.rows.append(audit_messages.dead_letters(client, since_ms, settle))
+    logs, unsettled = audit_logs.check(client, since_ms, settle)
+    report.rows.append(logs)
     figures = audit_figures.check(client, since_ms, settle, repair)
     report.rows += audit_figures.rows(figures)
     report.repaired = len(figures.repairs.repaired)
     report.refused = len(figures.repairs.refused)
-    report.unsettled = figures.unsettled
+    report.unsettled = figures.unsettled + unsettled
     return report

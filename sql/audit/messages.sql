@@ -1,17 +1,21 @@
--- For every topic, the spans of the messages that arrived since the given time and how many of their rows are missing.
+-- For every topic, the spans or log records of the messages that arrived since the given time and how many of their rows
+-- are missing.
 WITH arrived AS
 (
     SELECT topic, partition, offset, max(spans) AS spans
     FROM telemetry.ingest_ledger
-    WHERE ingest_ts >= fromUnixTimestamp64Milli({{ since }}) AND topic = 'otel-spans' AND NOT is_dead_letter
+    WHERE ingest_ts >= fromUnixTimestamp64Milli({{ since }}) AND NOT is_dead_letter
     GROUP BY topic, partition, offset
 ),
 stored AS
 (
+{% for table in ['span_keys', 'log_keys'] %}
     SELECT topic, partition, offset, count() AS rows
-    FROM telemetry.span_keys
+    FROM telemetry.{{ table }}
     WHERE ingest_ts >= fromUnixTimestamp64Milli({{ since }}) - INTERVAL 10 MINUTE
     GROUP BY topic, partition, offset
+{{ 'UNION ALL' if not loop.last }}
+{% endfor %}
 )
 SELECT
     topic,
@@ -22,3 +26,4 @@ SELECT
 FROM arrived
 LEFT JOIN stored USING (topic, partition, offset)
 GROUP BY topic
+ORDER BY topic

@@ -24,7 +24,8 @@ CREATE TABLE IF NOT EXISTS {{ database }}.events_raw
     topic LowCardinality(String),
     partition UInt32 CODEC(ZSTD(1)),
     offset UInt64 CODEC(Delta(8), ZSTD(1)),
-    ingest_ts DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1))
+    ingest_ts DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    INDEX event_ts_range event_ts TYPE minmax GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree
 PARTITION BY toDate(event_ts)

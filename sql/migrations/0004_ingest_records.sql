@@ -52,6 +52,23 @@ PARTITION BY toDate(ingest_ts)
 ORDER BY (minute, tenant_id, span_key)
 TTL toDateTime(ingest_ts) + toIntervalDay(7) DELETE;
 
+-- The same of log records, for the audit: in events_raw a record that came again may have another message's offset.
+CREATE TABLE IF NOT EXISTS {{ database }}.log_keys
+(
+    minute DateTime('UTC') COMMENT 'of the record''s event_ts' CODEC(Delta(4), ZSTD(1)),
+    tenant_id LowCardinality(String),
+    log_key UInt64 COMMENT 'hash of the record''s sort key in events_raw' CODEC(NONE),
+    topic LowCardinality(String),
+    partition UInt32 CODEC(ZSTD(1)),
+    offset UInt64 CODEC(Delta(8), ZSTD(1)),
+    ingest_ts DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    INDEX ingest_ts_range ingest_ts TYPE minmax GRANULARITY 1
+)
+ENGINE = MergeTree
+PARTITION BY toDate(ingest_ts)
+ORDER BY (minute, tenant_id, log_key)
+TTL toDateTime(ingest_ts) + toIntervalDay(7) DELETE;
+
 -- min, max: the same however often a span comes.
 CREATE TABLE IF NOT EXISTS {{ database }}.trace_index
 (
