@@ -71,7 +71,7 @@ def test_a_block_that_was_stored_and_not_committed_is_read_again_and_counted_onc
     everything_once(pipeline, tenant, {item.span_id for request in requests for item in request})
     twice = (
         "SELECT count() AS n FROM (SELECT partition, offset FROM telemetry.span_keys WHERE tenant_id = {t:String} "
-        "GROUP BY partition, offset HAVING count() > uniqExact(span_id))"
+        "GROUP BY partition, offset HAVING count() > uniqExact(span_key))"
     )
     assert pipeline.rows(twice, t=tenant)[0]["n"] > 0, "nothing came twice: the test proved nothing"
     assert unexplained(pipeline) == []

@@ -154,7 +154,8 @@ class Pipeline:
     def lag(self) -> int:
         """Messages in Kafka that ClickHouse has not stored yet."""
         positions = read_positions(self.stack.kafka)
-        return sum(at.end - (at.committed if at.committed is not None else at.begin) for at in positions)
+        # What Kafka has deleted can't be stored any more.
+        return sum(at.end - max(at.committed or 0, at.begin) for at in positions)
 
     def audit(self) -> AuditReport:
         """The audit of everything, once nothing is on its way."""
