@@ -91,14 +91,17 @@ class PrivateBucket(pulumi.ComponentResource):
         self.register_outputs({"name": self.name, "arn": self.arn})
 
     def _lifecycle(self, name: str, args: BucketArgs, bucket: aws.s3.Bucket) -> None:
+        expiration = aws.s3.BucketLifecycleConfigurationRuleExpirationArgs
+        old_versions = aws.s3.BucketLifecycleConfigurationRuleNoncurrentVersionExpirationArgs
+        unfinished = aws.s3.BucketLifecycleConfigurationRuleAbortIncompleteMultipartUploadArgs
         old = args.expire_old_versions_days
         rule = aws.s3.BucketLifecycleConfigurationRuleArgs(
             id="tidy",
             status="Enabled",
-            filter={"prefix": ""},
-            abort_incomplete_multipart_upload={"days_after_initiation": 3},
-            expiration={"days": args.expire_days} if args.expire_days else None,
-            noncurrent_version_expiration={"noncurrent_days": old} if old else None,
+            filter=aws.s3.BucketLifecycleConfigurationRuleFilterArgs(prefix=""),
+            abort_incomplete_multipart_upload=unfinished(days_after_initiation=3),
+            expiration=expiration(days=args.expire_days) if args.expire_days else None,
+            noncurrent_version_expiration=old_versions(noncurrent_days=old) if old else None,
         )
         aws.s3.BucketLifecycleConfiguration(
             f"{name}-lifecycle", bucket=bucket.id, rules=[rule], opts=args.context.options(self)
