@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
 import socket
 import sys
+import threading
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ import psutil
 import pulumi
 from pulumi import automation
 from pulumi.automation._stack import StackInitMode
+from semver import VersionInfo
 
 from infra.config import PROJECT, program_settings, stack_file
 from infra.errors import UserError
@@ -36,6 +40,17 @@ def program() -> None:
         raise pulumi.RunError(str(error)) from None
 
 
+def load_program() -> None:
+    """Begins to import the program, so that it is there when the engine, which starts meanwhile, asks for it."""
+
+    def load() -> None:
+        with suppress(Exception):  # comes up again, and is shown, where the program itself imports it
+            for module in ("infra.pipeline", "infra.local.platform"):
+                importlib.import_module(module)
+
+    threading.Thread(target=load, daemon=True).start()
+
+
 def environment(stack: str, pulumi_root: Path) -> dict[str, str]:
     """What a Pulumi CLI needs to see the same state as `telemetry`: printed by `telemetry env`."""
     folder = stack_folder(stack)
@@ -54,6 +69,14 @@ def environment(stack: str, pulumi_root: Path) -> dict[str, str]:
 def state_file(stack: str) -> Path:
     """Where the file:// backend keeps the stack's checkpoint."""
     return stack_folder(stack) / "state" / ".pulumi" / "stacks" / PROJECT / f"{stack}.json"
+
+
+class KnownCommand(automation.PulumiCommand):
+    """The toolchain's engine. Its version is known, so it is not started once just to ask for it."""
+
+    def __init__(self, toolchain: Toolchain):
+        self.command = str(toolchain.pulumi_root / "bin" / "pulumi")
+        self.version = VersionInfo.parse(toolchain.pulumi_version)
 
 
 class StateFileWorkspace(automation.LocalWorkspace):
@@ -91,7 +114,7 @@ def open_stack(stack: str, toolchain: Toolchain) -> automation.Stack:
         work_dir=str(ROOT),
         program=program,
         env_vars=environment(stack, toolchain.pulumi_root),
-        pulumi_command=automation.PulumiCommand(str(toolchain.pulumi_root)),
+        pulumi_command=KnownCommand(toolchain),
     )
     mode = StackInitMode.SELECT if state_file(stack).exists() else StackInitMode.CREATE
     return StateFileStack(stack, workspace, mode)

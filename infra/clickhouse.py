@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
-
-import clickhouse_connect
-from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
+from typing import TYPE_CHECKING, Any
 
 from infra.endpoints import Access, ClickHouseAddress, Reached
 from infra.errors import UserError
+
+if TYPE_CHECKING:  # slow to import, and the Pulumi program, which opens no client, imports this file
+    from clickhouse_connect.driver.client import Client
 
 CONNECT_SECONDS = 5
 RETRY_SECONDS = 0.2
@@ -36,6 +35,9 @@ def connect(address: ClickHouseAddress, access: Access, wait_seconds: float = 15
 
 
 def _client(address: ClickHouseAddress, reached: Reached, wait_seconds: float, options: dict[str, Any]) -> Client:
+    import clickhouse_connect
+    from clickhouse_connect.driver.exceptions import OperationalError
+
     deadline = time.monotonic() + wait_seconds
     while True:
         try:
@@ -70,6 +72,8 @@ def first_line(error: Exception) -> str:
 @contextmanager
 def as_user_error(what: str) -> Iterator[None]:
     """Turns ClickHouse's errors into a UserError that begins with `what` (a migration's file, a setting)."""
+    from clickhouse_connect.driver.exceptions import ClickHouseError
+
     try:
         yield
     except ClickHouseError as error:

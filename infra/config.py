@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import yaml
-from pulumi.runtime.config import CONFIG, get_config_env
 
 from infra.errors import UserError
 from infra.paths import ROOT
@@ -43,6 +42,9 @@ def _kind(annotation: Any) -> Any:
 
 def program_settings(stack: str) -> Settings:
     """The settings of the stack whose program is running. Raises UserError."""
+    # Half a second of imports, and most commands read only the stack file.
+    from pulumi.runtime.config import CONFIG, get_config_env
+
     raw = {**get_config_env(), **CONFIG.get()}
     prefix = f"{PROJECT}:"
     values = {key.removeprefix(prefix): value for key, value in raw.items() if key.startswith(prefix)}

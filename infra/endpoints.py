@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import pulumi
+if TYPE_CHECKING:  # half a second of imports, and commands that only ask ClickHouse import this file
+    import pulumi
 
 AccessInput = dict[str, Any]
 """An access as a resource's input; steps make the object of it (access_from_dict). Ids and ARNs only."""

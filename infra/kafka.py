@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from infra.paths import CONFIGS
-from infra.settings import Settings
 from infra.templates import render
+
+if TYPE_CHECKING:  # pydantic: the dynamic provider, which imports this file, has no use for it
+    from infra.settings import Settings
 
 MIB = 1024 * 1024
 PRODUCER_BATCH_BYTES = 400_000

@@ -1,6 +1,7 @@
 """Jinja2 rendering for SQL and configuration files; an unknown placeholder is an error."""
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ def sql_string(value: object) -> str:
     return "'" + str(value).replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
+@cache
 def _environment(folder: Path) -> jinja2.Environment:
+    # Kept, so that macros which many files import are compiled once.
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader([folder, ROOT]),
         undefined=jinja2.StrictUndefined,

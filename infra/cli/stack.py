@@ -85,7 +85,7 @@ def up(
     """Brings the stack up, or up to date, and prints its endpoints."""
     from pulumi import automation
 
-    from infra.automation import explain, state_file
+    from infra.automation import explain, load_program, state_file
 
     _make_stack_file(name, port_base)
     found = _prepare(name)
@@ -93,6 +93,7 @@ def up(
     existed = state_file(name).exists()
     stack = _engine(name)
     began = time.monotonic()
+    load_program()
     try:
         stack.up(
             # A part that was killed from outside is drift, which only a refresh sees.
@@ -125,13 +126,14 @@ def preview(
     """Shows what `up` would do. Touches nothing."""
     from pulumi import automation
 
-    from infra.automation import explain
+    from infra.automation import explain, load_program
     from infra.cli.pending import PendingMigrations
 
     _prepare(name)
     fresh = not stack_folder(name).exists()
     stack = _engine(name)
     pending = PendingMigrations()
+    load_program()
     try:
         stack.preview(
             refresh=refresh,

@@ -7,7 +7,7 @@ import subprocess
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, UpdateResult
@@ -20,8 +20,10 @@ from infra.local.folder import FolderProvider
 from infra.local.process import Process, ProcessArgs, digest
 from infra.local.toolchain import Toolchain
 from infra.paths import CONFIGS
-from infra.settings import Settings
 from infra.templates import render
+
+if TYPE_CHECKING:  # pydantic: the dynamic provider, which imports this file, has no use for it
+    from infra.settings import Settings
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,9 @@ import datetime
 import secrets
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pulumi
-from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
-from opentelemetry.proto.resource.v1.resource_pb2 import Resource as OtlpResource
-from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, ResourceProvider, UpdateResult
 
 from infra import otlp as otlp_http
@@ -29,15 +23,19 @@ from infra.errors import UserError
 from infra.paths import SQL
 from infra.postdeploy.clickhouse_inputs import clickhouse_inputs, client_of
 
+if TYPE_CHECKING:  # slow to import, and the Pulumi program only declares this step
+    from clickhouse_connect.driver.client import Client
+
 TENANT = "canary"
 SERVICE = "agent-telemetry-canary"
 
 
-def _text(key: str, value: str) -> KeyValue:
-    return KeyValue(key=key, value=AnyValue(string_value=value))
-
-
 def _request(trace_id: bytes, now_ns: int) -> bytes:
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+    from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+    from opentelemetry.proto.resource.v1.resource_pb2 import Resource as OtlpResource
+    from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
+
     span = Span(
         trace_id=trace_id,
         span_id=secrets.token_bytes(8),
@@ -46,7 +44,9 @@ def _request(trace_id: bytes, now_ns: int) -> bytes:
         start_time_unix_nano=now_ns,
         end_time_unix_nano=now_ns + 1_000_000,
     )
-    resource = OtlpResource(attributes=[_text("service.name", SERVICE), _text("tenant.id", TENANT)])
+    named = {"service.name": SERVICE, "tenant.id": TENANT}
+    attributes = [KeyValue(key=key, value=AnyValue(string_value=value)) for key, value in named.items()]
+    resource = OtlpResource(attributes=attributes)
     spans = ResourceSpans(resource=resource, scope_spans=[ScopeSpans(spans=[span])])
     return ExportTraceServiceRequest(resource_spans=[spans]).SerializeToString()
 
@@ -56,6 +56,8 @@ def probe(otlp: OtlpAddress, headers: Mapping[str, str], client: Client, timeout
 
     Raises UserError, which names the hop, when it was refused or did not arrive within `timeout` seconds.
     """
+    from clickhouse_connect.driver.exceptions import ClickHouseError
+
     deadline = time.monotonic() + timeout
     trace_id, started = secrets.token_bytes(16), time.time_ns()
     body = _request(trace_id, started)

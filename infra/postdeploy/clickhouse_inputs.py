@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
-
-from clickhouse_connect.driver.client import Client
+from typing import TYPE_CHECKING, Any
 
 from infra.clickhouse import connect
 from infra.endpoints import ClickHouseAddress, ClickHouseEndpoint, access_from_dict
 from infra.errors import UserError
+
+if TYPE_CHECKING:  # slow to import, and the Pulumi program only declares this step
+    from clickhouse_connect.driver.client import Client
 
 ADDRESS = ("clickhouse", "clickhouse_access")
 

@@ -10,15 +10,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 import pulumi
-from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError
 from pulumi.dynamic import ReadResult, Resource
 
-from infra.clickhouse import first_line
+from infra.clickhouse import as_user_error, first_line
 from infra.endpoints import ClickHouseEndpoint
 from infra.errors import UserError
 from infra.paths import SQL
@@ -26,6 +24,9 @@ from infra.postdeploy.clickhouse_inputs import clickhouse_inputs, reachable_clie
 from infra.postdeploy.statements import Created, checksum, created, excerpt, split
 from infra.postdeploy.step import ReconcilingProvider
 from infra.templates import render, sql_string
+
+if TYPE_CHECKING:  # slow to import, and the Pulumi program only declares this step
+    from clickhouse_connect.driver.client import Client
 
 FOLDER = SQL / "ingest"
 BEFORE_ITS_SOURCE = {"allow_materialized_view_with_bad_select": 1}
@@ -71,10 +72,8 @@ def drop_order(made: Sequence[Created]) -> list[str]:
 def drop(client: Client, names: Sequence[str]) -> None:
     """Drops tables and views in the order given; what is not there is passed over. Rows that flow on stay."""
     for name in names:
-        try:
+        with as_user_error(f"{name} could not be dropped"):
             client.command(f"DROP TABLE IF EXISTS {name}")
-        except ClickHouseError as error:
-            raise UserError(f"{name} could not be dropped: {first_line(error)}") from None
 
 
 def create(client: Client, texts: Mapping[str, str]) -> None:
@@ -99,16 +98,15 @@ def _with_columns(client: Client, file: str, statement: str, view: Created) -> s
     """The view's statement with its column list, which it needs in order to be created before its source."""
     if view.columns_at < 0:
         return statement
-    query = f"DESCRIBE ({statement[view.select_at :]})"
-    try:
-        columns = client.query(query).result_rows
-    except ClickHouseError as error:
-        raise UserError(f"sql/ingest/{file}.sql: {view.name}: {first_line(error)}") from None
+    with as_user_error(f"sql/ingest/{file}.sql: {view.name}"):
+        columns = client.query(f"DESCRIBE ({statement[view.select_at :]})").result_rows
     listed = ", ".join(f"`{row[0]}` {row[1]}" for row in columns)
     return f"{statement[: view.columns_at]} ({listed}){statement[view.columns_at :]}"
 
 
 def _run(client: Client, file: str, statement: str, settings: dict[str, Any] | None = None) -> None:
+    from clickhouse_connect.driver.exceptions import ClickHouseError
+
     try:
         client.command(statement, settings=settings)
     except ClickHouseError as error:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pulumi
-from clickhouse_connect.driver.client import Client
 from pulumi.dynamic import CheckFailure, CheckResult, CreateResult, ReadResult, Resource, UpdateResult
 
 from infra.dynamic import plain_props
 from infra.endpoints import ClickHouseEndpoint
 from infra.postdeploy.clickhouse_inputs import clickhouse_inputs, client_of
-from infra.postdeploy.migration_runner import apply_one, edited, read_record
 from infra.postdeploy.migrations import Migration as MigrationSql
 from infra.postdeploy.migrations import MigrationFile, migration_files
 from infra.postdeploy.step import StepProvider
+
+if TYPE_CHECKING:  # slow to import, and the Pulumi program only declares this step
+    from clickhouse_connect.driver.client import Client
 
 Values = pulumi.Input[Mapping[str, Any]]
 """What fills the placeholders (infra.schema.template_values): a mapping, or an output of one."""
@@ -29,23 +30,32 @@ def rendered_sql(file: MigrationFile, values: str) -> str:
 
 class MigrationProvider(StepProvider):
     """Inputs: number, name, kind, checksum, sql, the endpoint. `sql` is for the reader of a preview: when a setting
-    changes it and the file (checksum) is the same, nothing is to be done."""
+    changes it and the file (checksum) is the same, nothing is to be done.
+
+    The runner is imported where it is used: with its ClickHouse client it is slow to import, and the Pulumi program only
+    declares this step."""
 
     watched = ("number", "kind")
 
     def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
         before = _olds.get("checksum")
         if before and before != news["checksum"]:
+            from infra.postdeploy.migration_runner import edited
+
             return CheckResult(news, [CheckFailure("checksum", edited(news["name"], before, news["checksum"]))])
         return CheckResult(news, [])
 
     def create(self, props: dict[str, Any]) -> CreateResult:
+        from infra.postdeploy.migration_runner import apply_one
+
         migration = MigrationSql(int(props["number"]), props["name"], props["kind"], props["checksum"], props["sql"])
         with client_of(props) as client:
             apply_one(client, migration)
         return CreateResult(props["name"], plain_props(props))
 
     def look(self, client: Client, id_: str, props: dict[str, Any]) -> ReadResult:
+        from infra.postdeploy.migration_runner import read_record
+
         applied = read_record(client).get(int(props["number"]))
         return ReadResult(id_, props) if applied and applied.finished else ReadResult("", {})
 

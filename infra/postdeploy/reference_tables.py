@@ -9,10 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pulumi
-from clickhouse_connect.driver.client import Client
 from pulumi.dynamic import ReadResult, Resource
 
 from infra.clickhouse import as_user_error
@@ -21,6 +20,9 @@ from infra.paths import SQL
 from infra.postdeploy.clickhouse_inputs import clickhouse_inputs
 from infra.postdeploy.step import ReconcilingProvider
 from infra.templates import render
+
+if TYPE_CHECKING:  # slow to import, and the Pulumi program only declares this step
+    from clickhouse_connect.driver.client import Client
 
 DATABASE = "telemetry"
 

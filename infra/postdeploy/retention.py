@@ -9,15 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 import pulumi
-from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError
 from pulumi.dynamic import ReadResult, Resource
 
-from infra.clickhouse import first_line
+from infra.clickhouse import as_user_error
 from infra.endpoints import ClickHouseEndpoint
 from infra.errors import UserError
 from infra.paths import SQL
@@ -25,6 +23,9 @@ from infra.postdeploy.clickhouse_inputs import clickhouse_inputs
 from infra.postdeploy.statements import split, tokens
 from infra.postdeploy.step import ReconcilingProvider
 from infra.templates import render, sql_string
+
+if TYPE_CHECKING:  # slow to import, and the Pulumi program only declares this step
+    from clickhouse_connect.driver.client import Client
 
 FOLDER = SQL / "retention"
 DATABASE = "telemetry"
@@ -94,11 +95,9 @@ def wanted_ttls(client: Client, statements: Mapping[str, str]) -> dict[str, str]
 
 def reconcile(client: Client, statements: Mapping[str, str]) -> list[str]:
     """Alters the tables whose live TTL differs, and reads back. Returns their names. Raises UserError."""
-    try:
+    with as_user_error("retention: ClickHouse could not read the TTLs"):
         wanted = wanted_ttls(client, statements)
         live = live_ttls(client, list(statements))
-    except ClickHouseError as error:
-        raise UserError(f"retention: ClickHouse could not read the TTLs: {first_line(error)}") from None
     gone = sorted(set(statements) - set(live))
     if gone:
         raise UserError(
@@ -106,11 +105,9 @@ def reconcile(client: Client, statements: Mapping[str, str]) -> list[str]:
         )
     different = [table for table in statements if live[table] != wanted[table]]
     for table in different:
-        try:
+        with as_user_error(f"retention of {DATABASE}.{table} could not be set"):
             client.command(f"ALTER TABLE {DATABASE}.{table} {RECALCULATE_ONLY}")
             client.command(statements[table], settings=CHEAPLY)
-        except ClickHouseError as error:
-            raise UserError(f"retention of {DATABASE}.{table} could not be set: {first_line(error)}") from None
     after = live_ttls(client, different)
     for table in different:
         if after.get(table) != wanted[table]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from clickhouse_connect.driver.client import Client
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, ResourceProvider, UpdateResult
 
 from infra.dynamic import plain_props
 from infra.postdeploy.clickhouse_inputs import changed, client_of, reachable_client_of
+
+if TYPE_CHECKING:  # slow to import, and the Pulumi program only declares this step
+    from clickhouse_connect.driver.client import Client
 
 
 class StepProvider(ResourceProvider):

@@ -94,7 +94,7 @@ def test_values_that_pulumi_gives_as_text_get_their_types(monkeypatch: pytest.Mo
         "agent-telemetry:env": "dev",
         "aws:region": "eu-central-1",
     }
-    monkeypatch.setattr(config, "get_config_env", lambda: given)
+    monkeypatch.setattr("pulumi.runtime.config.get_config_env", lambda: given)
     found = config.program_settings("x")
     assert found.kafkaPartitions == 12 and found.contentTenants == ["a", "b"]
     assert found.tenantRetentionDays == {"a": 7} and found.env == "dev"
