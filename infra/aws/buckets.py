@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
@@ -25,6 +25,8 @@ class BucketArgs:
     versioned: bool = False
     expire_days: int = 0
     """Objects are deleted after this many days; 0: never."""
+    expire_prefixes: Mapping[str, int] = field(default_factory=dict)
+    """The same for objects below a prefix."""
     expire_old_versions_days: int = 0
     statements: Sequence[Mapping[str, Any]] = ()
     """Of the bucket's policy; `Resource` is a path in the bucket."""
@@ -67,7 +69,11 @@ class PrivateBucket(pulumi.ComponentResource):
         encryption = aws.s3.BucketServerSideEncryptionConfiguration(
             f"{name}-encryption",
             bucket=bucket.id,
-            rules=[{"apply_server_side_encryption_by_default": by_default, "bucket_key_enabled": kms}],
+            rules=[
+                aws.s3.BucketServerSideEncryptionConfigurationRuleArgs(
+                    apply_server_side_encryption_by_default=by_default, bucket_key_enabled=kms
+                )
+            ],
             opts=options,
         )
         self.ready = [bucket, block, encryption]
@@ -103,8 +109,14 @@ class PrivateBucket(pulumi.ComponentResource):
             expiration=expiration(days=args.expire_days) if args.expire_days else None,
             noncurrent_version_expiration=old_versions(noncurrent_days=old) if old else None,
         )
+        expiring = [
+            aws.s3.BucketLifecycleConfigurationRuleArgs(
+                id=prefix.rstrip("/"), status="Enabled", filter={"prefix": prefix}, expiration={"days": days}
+            )
+            for prefix, days in args.expire_prefixes.items()
+        ]
         aws.s3.BucketLifecycleConfiguration(
-            f"{name}-lifecycle", bucket=bucket.id, rules=[rule], opts=args.context.options(self)
+            f"{name}-lifecycle", bucket=bucket.id, rules=[rule, *expiring], opts=args.context.options(self)
         )
 
 

@@ -28,6 +28,11 @@ class Context:
         """Leads every fixed name: agent-telemetry-dev."""
         return f"{PROJECT}-{self.stack}"
 
+    @property
+    def tags(self) -> dict[str, str]:
+        """For what AWS makes by itself (a root volume); everything else gets them by `tagging`."""
+        return common_tags(self.settings, self.stack)
+
     def name(self, part: str) -> str:
         """A fixed name, for where another thing must know it beforehand. Elsewhere names are Pulumi's own, so that a
         replacement can be created before the old one is deleted."""
@@ -53,13 +58,18 @@ def make_provider(settings: Settings) -> aws.Provider:
     return aws.Provider("aws", region=settings.awsRegion, allowed_account_ids=[settings.awsAccount])
 
 
+def common_tags(settings: Settings, stack: str) -> dict[str, str]:
+    """The tags of everything in the stack."""
+    return {"Project": PROJECT, "Stack": stack, "Environment": settings.env, "ManagedBy": "pulumi", **settings.tags}
+
+
 def tagging(settings: Settings, stack: str) -> pulumi.ResourceTransformation:
     """The one place where tags are set: on every child whose type has tags.
 
     The provider's default tags are not used: their diffs are wrong across versions, and volumes made by instances miss
     them. What AWS makes by itself (root volumes, network interfaces) is tagged by its resource's own arguments.
     """
-    ours = {"Project": PROJECT, "Stack": stack, "Environment": settings.env, "ManagedBy": "pulumi", **settings.tags}
+    ours = common_tags(settings, stack)
 
     def add(args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult | None:
         if not args.type_.startswith("aws:") or not hasattr(type(args.resource), "tags"):
