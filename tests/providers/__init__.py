@@ -1,0 +1,1 @@
+"""Stand-ins for AWS under a real Pulumi engine."""
