@@ -117,7 +117,12 @@ def open_stack(stack: str, toolchain: Toolchain) -> automation.Stack:
         pulumi_command=KnownCommand(toolchain),
     )
     mode = StackInitMode.SELECT if state_file(stack).exists() else StackInitMode.CREATE
-    return StateFileStack(stack, workspace, mode)
+    try:
+        return StateFileStack(stack, workspace, mode)
+    except automation.CommandError as error:
+        # Nothing of this command's output has been shown.
+        said = str(error).partition("stderr: ")[2].strip() or str(error).strip()
+        raise UserError(f"the engine could not open the stack {stack}: {said.removeprefix('error: ')}") from None
 
 
 def clear_stale_locks(stack: str) -> list[Path]:
