@@ -1,0 +1,129 @@
+"""Kafka on AWS: an MSK cluster made here, or one that exists. Ends in a KafkaEndpoint.
+
+One operation at a time is all that MSK does: cluster, then users, then topic after topic.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+
+from infra.aws.access import KafkaSecret
+from infra.aws.context import Context
+from infra.aws.firewall import Firewall
+from infra.aws.kafka_cluster import Brokers, cluster, server_properties
+from infra.aws.kafka_iam import KafkaIam
+from infra.aws.kafka_policy import client_statements
+from infra.aws.kafka_topics import by_hand, msk_topics
+from infra.aws.kafka_users import USERS, users
+from infra.aws.network import Network
+from infra.endpoints import KafkaEndpoint, access_input
+from infra.kafka import topics
+from infra.settings import Settings
+
+
+@dataclass(frozen=True)
+class KafkaArgs:
+    """What Kafka needs."""
+
+    context: Context
+    network: Network
+    firewall: Firewall
+    key_arn: pulumi.Input[str]
+
+
+class Kafka(pulumi.ComponentResource):
+    """The cluster with its users and topics; `endpoint` is where it listens and how the worker signs in."""
+
+    endpoint: KafkaEndpoint
+    topics: list[pulumi.Resource]
+    """In the order in which they are made: after the last of them Kafka is ready for clients."""
+    fingerprint: pulumi.Output[str]
+    cluster_arn: pulumi.Output[str]
+    """'' where the cluster exists and is not MSK's, or its ARN was not given."""
+    cluster_name: pulumi.Output[str]
+    """The dimension of its metrics; '' as with cluster_arn."""
+    credentials: Mapping[str, pulumi.Output[str]]
+    """kafkaAuth scram: collector, clickhouse, worker to the ARN of its secret, {"username", "password"}. iam: empty."""
+    credentials_key_arn: pulumi.Output[str]
+    """The key that whoever reads a credential must be allowed to decrypt with; '' with iam."""
+
+    def __init__(self, name: str, args: KafkaArgs, opts: pulumi.ResourceOptions | None = None):
+        super().__init__("agent-telemetry:aws:Kafka", name, None, opts)
+        settings = args.context.settings
+        self._settings = settings
+        if settings.kafkaMode == "existing":
+            self._existing(args)
+        else:
+            self._provisioned(name, args)
+        self.cluster_name = self.cluster_arn.apply(lambda arn: arn.split("/")[1] if arn else "")
+        self.register_outputs({"bootstrapServers": self.endpoint.bootstrap_servers, "clusterArn": self.cluster_arn})
+
+    def client_policy(self, user: str) -> pulumi.Output[list[dict[str, Any]]]:
+        """IAM statements that let the role of `user` (collector, clickhouse, worker) use Kafka. With scram there are
+        none: the role reads credentials[user] instead."""
+        if self._settings.kafkaAuth == "scram":
+            return pulumi.Output.from_input([])
+        names = [topic["name"] for topic in topics(self._settings)]
+        return self.cluster_arn.apply(lambda arn: client_statements(user, arn, names))
+
+    def _provisioned(self, name: str, args: KafkaArgs) -> None:
+        context, settings = args.context, args.context.settings
+        brokers = Brokers(args.network.private_subnet_ids, args.firewall.kafka, args.key_arn)
+        made = cluster(name, context, self, brokers)
+        self.cluster_arn = made.arn
+        after: list[pulumi.Resource] = [made]
+        if settings.kafkaAuth == "scram":
+            known = users(name, context, self, made, args.key_arn)
+            after.append(known.association)
+            self.credentials = known.secrets
+            self.credentials_key_arn = pulumi.Output.from_input(args.key_arn)
+            # Whoever asks where the brokers are finds that they know him.
+            servers = pulumi.Output.all(made.bootstrap_brokers_sasl_scram, known.association.id).apply(
+                lambda all_: all_[0]
+            )
+        else:
+            self.credentials, self.credentials_key_arn = {}, pulumi.Output.from_input("")
+            servers = made.bootstrap_brokers_sasl_iam
+        self.topics = msk_topics(context, self, made.arn, after, made)
+        self._listens(servers)
+        self.fingerprint = pulumi.Output.from_input(fingerprint(settings))
+
+    def _existing(self, args: KafkaArgs) -> None:
+        context, settings = args.context, args.context.settings
+        self.cluster_arn = pulumi.Output.from_input(settings.kafkaClusterArn)
+        scram = settings.kafkaAuth == "scram"
+        self.credentials = {user: pulumi.Output.from_input(settings.kafkaSecretArn) for user in USERS} if scram else {}
+        self.credentials_key_arn = pulumi.Output.from_input(settings.kafkaSecretKeyArn if scram else "")
+        if settings.kafkaClusterArn:
+            self.topics = msk_topics(context, self, settings.kafkaClusterArn, [], None)
+        else:
+            self.topics = []
+            pulumi.log.warn(by_hand(settings), self)
+        self._listens(pulumi.Output.from_input(settings.kafkaBootstrapServers))
+        self.fingerprint = pulumi.Output.from_input(digest(settings.kafkaBootstrapServers, settings.kafkaAuth))
+
+    def _listens(self, servers: pulumi.Output[str]) -> None:
+        region = self._settings.awsRegion
+        if self._settings.kafkaAuth == "scram":
+            access = access_input(KafkaSecret, region=region, secret_arn=self.credentials["worker"])
+        else:
+            access = access_input(KafkaIam, region=region)
+        # Sorted: AWS names the brokers in any order, and another text would change every table that reads from them.
+        listed = servers.apply(lambda text: ",".join(sorted(text.split(","))))
+        self.endpoint = KafkaEndpoint(listed, pulumi.Output.from_input("SASL_SSL"), access)
+
+
+def fingerprint(settings: Settings) -> str:
+    """Changes with the brokers' version, size and configuration."""
+    size = f"{settings.kafkaInstanceType} {settings.kafkaBrokersPerZone * settings.broker_zones}"
+    return digest(settings.kafkaVersion, size, settings.kafkaAuth, server_properties(settings))
+
+
+def digest(*texts: str) -> str:
+    """A short hash over texts."""
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]

@@ -1,0 +1,31 @@
+"""The worker's way to sign in to MSK by its own role (kafkaAuth iam): a token signed on the spot, no secret at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from infra.aws.api import as_user_error
+
+
+@dataclass(frozen=True)
+class KafkaIam:
+    """infra.endpoints.KafkaAccess for a cluster that asks for IAM."""
+
+    region: str
+
+    @contextmanager
+    def open(self) -> Iterator[dict[str, Any]]:
+        """OAUTHBEARER with MSK's token, which the client asks for anew before it ends (15 minutes)."""
+        yield {"sasl.mechanism": "OAUTHBEARER", "oauth_cb": self.token}
+
+    def token(self, _config: str) -> tuple[str, float]:
+        """A token and when it ends, in seconds since 1970. Raises UserError without credentials to sign with."""
+        # Imported here: it brings boto3, which takes a second to load.
+        from aws_msk_iam_sasl_signer.MSKAuthTokenProvider import generate_auth_token
+
+        with as_user_error("sign-in to Kafka"):
+            token, ends_ms = generate_auth_token(self.region)
+        return token, ends_ms / 1000

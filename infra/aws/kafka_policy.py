@@ -1,0 +1,41 @@
+"""What each part's role may do on the cluster (kafkaAuth iam): sign in, and its own share of our topics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+GROUPS = "clickhouse-*"
+"""The consumer groups of sql/macros/kafka.sql."""
+ON_CLUSTER = {
+    # Idempotent producers need the second one.
+    "collector": ["Connect", "WriteDataIdempotently"],
+    "clickhouse": ["Connect"],
+    "worker": ["Connect", "DescribeCluster"],
+}
+ON_TOPICS = {
+    "collector": ["DescribeTopic", "WriteData"],
+    "clickhouse": ["DescribeTopic", "ReadData"],
+    # Offsets alone: the worker reads no message.
+    "worker": ["DescribeTopic"],
+}
+ON_GROUPS = {"clickhouse": ["AlterGroup", "DescribeGroup"], "worker": ["DescribeGroup"]}
+
+
+def client_statements(user: str, cluster_arn: str, topics: list[str]) -> list[dict[str, Any]]:
+    """IAM statements for the role of `user` (collector, clickhouse, worker)."""
+    found = [
+        _allow(ON_CLUSTER[user], [cluster_arn]),
+        _allow(ON_TOPICS[user], [child(cluster_arn, "topic", topic) for topic in topics]),
+    ]
+    if user in ON_GROUPS:
+        found.append(_allow(ON_GROUPS[user], [child(cluster_arn, "group", GROUPS)]))
+    return found
+
+
+def child(cluster_arn: str, kind: str, name: str) -> str:
+    """arn:…:cluster/name/uuid as arn:…:topic/name/uuid/otel-spans."""
+    return f"{cluster_arn.replace(':cluster/', f':{kind}/', 1)}/{name}"
+
+
+def _allow(actions: list[str], resources: list[str]) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": [f"kafka-cluster:{action}" for action in actions], "Resource": resources}

@@ -1,0 +1,97 @@
+"""Who signs in to Kafka: a user, a password and a secret for each part that does (kafkaAuth scram).
+
+What SCRAM means for rights: MSK's API has no access rules (ACLs), and neither has the Pulumi provider; they could only
+be made by a Kafka client inside the VPC. So none exist, and `allow.everyone.if.no.acl.found` stays true: each of our
+three users may read and write every topic. Users apart still give each part a password of its own, to change alone, and
+a name in the brokers' log. What must keep tenants apart does not rest on Kafka: the collector stamps the tenant, and no
+tenant has a way to the brokers. Where parts must be held to their own topics, `kafkaAuth: iam` does it: the statements
+are in kafka_policy.py.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+import pulumi_random as random
+
+from infra.aws.context import Context
+
+USERS = ("collector", "clickhouse", "worker")
+SECRET_PREFIX = "AmazonMSK_"
+"""What MSK demands of a secret's name."""
+
+
+@dataclass(frozen=True)
+class Users:
+    """The users' secrets, {"username", "password"} each."""
+
+    secrets: Mapping[str, pulumi.Output[str]]
+    """User to ARN, known once the value is there."""
+    association: aws.msk.ScramSecretAssociation
+    """From then on the brokers know them."""
+
+
+def secret_policy(arn: str) -> str:
+    """What MSK itself attaches when a secret is associated. Word for word: else each refresh would show a change."""
+    return json.dumps(
+        {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Sid": "AWSKafkaResourcePolicy",
+                    "Effect": "Allow",
+                    "Principal": {"Service": "kafka.amazonaws.com"},
+                    "Action": "secretsmanager:getSecretValue",
+                    "Resource": arn,
+                }
+            ],
+        }
+    )
+
+
+def users(
+    name: str, context: Context, parent: pulumi.Resource, cluster: aws.msk.Cluster, key_arn: pulumi.Input[str]
+) -> Users:
+    """The users, and the one resource that tells the cluster of them: it owns the whole list."""
+    kept = context.settings.protect
+    versions: dict[str, aws.secretsmanager.SecretVersion] = {}
+    policies: list[pulumi.Resource] = []
+    for user in USERS:
+        password = random.RandomPassword(
+            f"{name}-{user}-password", length=32, special=False, opts=context.options(parent)
+        )
+        secret = aws.secretsmanager.Secret(
+            f"{name}-{user}",
+            # A prefix: the name of a secret that waits for its deletion is taken.
+            name_prefix=f"{SECRET_PREFIX}{context.prefix}-{user}-",
+            description=f"{context.prefix}: Kafka user {user}",
+            # By ARN, not alias, and never Secrets Manager's own key: MSK takes no other.
+            kms_key_id=key_arn,
+            recovery_window_in_days=30 if kept else 0,
+            opts=context.stateful(parent),
+        )
+        versions[user] = aws.secretsmanager.SecretVersion(
+            f"{name}-{user}-value",
+            secret_id=secret.id,
+            secret_string=pulumi.Output.json_dumps({"username": user, "password": password.result}),
+            opts=context.options(parent),
+        )
+        policies.append(
+            aws.secretsmanager.SecretPolicy(
+                f"{name}-{user}-policy",
+                secret_arn=secret.arn,
+                policy=secret.arn.apply(secret_policy),
+                opts=context.options(parent),
+            )
+        )
+    association = aws.msk.ScramSecretAssociation(
+        f"{name}-users",
+        cluster_arn=cluster.arn,
+        secret_arn_lists=[version.arn for version in versions.values()],
+        opts=context.options(parent, depends_on=[*versions.values(), *policies], deleted_with=cluster),
+    )
+    return Users({user: version.arn for user, version in versions.items()}, association)
