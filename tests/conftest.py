@@ -8,10 +8,12 @@ from collections.abc import Generator
 import pytest
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of one file share its fixtures (a stack, a server), so they run on one worker unless a test says otherwise.
 
-    Files that bring whole stacks up come first: they take longest.
+    Files that bring whole stacks up come first: they take longest. xdist reads the marks in this very hook: they must
+    be there before.
     """
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
