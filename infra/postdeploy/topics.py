@@ -32,6 +32,8 @@ from infra.endpoints import KafkaEndpoint
 from infra.errors import UserError
 
 TIMEOUT = 30.0
+LOOK_SECONDS = 5.0
+"""How long a refresh waits for a broker, which may be down: that is then the broker's drift."""
 FIELDS = ("bootstrap_servers", "topic", "partitions", "replication", "config")
 
 
@@ -40,17 +42,19 @@ def admin(bootstrap_servers: str) -> AdminClient:
     return AdminClient({"bootstrap.servers": bootstrap_servers, "socket.timeout.ms": 10_000, "log_level": 0})
 
 
-def live_topic(client: AdminClient, topic: str, keys: Mapping[str, str]) -> dict[str, Any] | None:
+def live_topic(
+    client: AdminClient, topic: str, keys: Mapping[str, str], timeout: float = TIMEOUT
+) -> dict[str, Any] | None:
     """Partitions and the values of the configuration `keys` as the cluster has them; None without the topic.
 
     Raises UserError when the cluster does not answer.
     """
     try:
-        metadata = client.list_topics(topic, timeout=TIMEOUT).topics[topic]
+        metadata = client.list_topics(topic, timeout=timeout).topics[topic]
         if metadata.error is not None or not metadata.partitions:
             return None
         resource = ConfigResource(ResourceType.TOPIC, topic)
-        entries = client.describe_configs([resource], request_timeout=TIMEOUT)[resource].result()
+        entries = client.describe_configs([resource], request_timeout=timeout)[resource].result()
     except KafkaException as error:
         raise UserError(f"Kafka did not answer about topic {topic}: {error.args[0].str()}") from None
     return {
@@ -97,7 +101,7 @@ class TopicProvider(ResourceProvider):
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
         try:
-            live = live_topic(admin(props["bootstrap_servers"]), id_, props["config"])
+            live = live_topic(admin(props["bootstrap_servers"]), id_, props["config"], LOOK_SECONDS)
         except UserError:
             # A broker that is down is the broker's drift, not the topic's.
             return ReadResult(id_, {key: props[key] for key in FIELDS})
