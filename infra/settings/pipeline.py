@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
@@ -64,6 +64,10 @@ class PipelineSettings(BaseModel):
     tenantRetentionDays: dict[str, int] = Field(
         {},
         description="Tenants whose raw rows are kept for another number of days than retentionRawDays; stamped at ingest.",
+    )
+    tenantReaders: list[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]] = Field(
+        [],
+        description="Tenants that get a ClickHouse user of their own, reader-<tenant>, who can only read and sees that tenant's rows alone. Names without dots.",
     )
     workerRecomputeSeconds: int = Field(
         5, ge=1, le=60, description="The worker looks for re-deliveries this often, in seconds."

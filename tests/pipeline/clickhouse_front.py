@@ -46,6 +46,7 @@ class Front:
     folder: Path
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
+    readers: tuple[str, ...] = ()
     pool: urllib3.PoolManager = field(default_factory=lambda: urllib3.PoolManager(maxsize=16))
 
     def start(self) -> float:
@@ -61,6 +62,7 @@ class Front:
             "server_logs": False,
             "dashboards_seconds": 30,
             "dashboards_networks": ["127.0.0.1", "::1"],
+            "readers": self.readers,
             "dashboards_password_sha256": "",
             "database": "telemetry",
         }

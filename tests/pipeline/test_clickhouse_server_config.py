@@ -56,7 +56,7 @@ def test_no_query_setting_stands_where_a_server_refuses_to_start(
 def test_every_profile_names_settings_that_exist(front: Front, files: dict[str, ElementTree.Element]) -> None:
     known = names(front, "settings", "NOT is_obsolete")
     profiles = files["users.xml"].find("profiles")
-    assert profiles is not None and len(profiles) == 2
+    assert profiles is not None and len(profiles) == 3
     assert {setting.tag for profile in profiles for setting in profile} <= known
 
 

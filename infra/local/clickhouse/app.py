@@ -8,7 +8,7 @@ import json
 import secrets
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -67,11 +67,13 @@ class Front:
         """The statement as the signed-in user may run it. Raises ServerError."""
         user = authenticate(self.users, *credentials(http.headers, fields), http.client.host if http.client else "")
         database = request.options.get("database") or http.headers.get("x-clickhouse-database", "")
+        if user.fenced:
+            database = database or restrictions.FENCED_DATABASE
         settings = dict(request.settings)
         readonly = int(settings.pop("readonly", "0") or 0) or (2 if http.method in ("GET", "HEAD") else 0)
         settings.pop("enable_http_compression", None)
         if user.name != "default":
-            restrictions.check(user.name, database, request.statement, self.engine.table_functions)
+            restrictions.check(user, database, request.statement, self.engine.table_functions)
         fmt = http.headers.get("x-clickhouse-format") or request.options.get("default_format") or "TabSeparated"
         job = Job(
             statement=request.statement,
@@ -148,7 +150,7 @@ class Query:
             headers["Content-Type"] = CONTENT_TYPES.get(job.format.lower(), "application/octet-stream")
             if squeeze:
                 headers["Content-Encoding"] = squeeze[0]
-            await self._send(http, first, events, headers, tag, send)
+            await self._send(http, first, events, headers, tag, front.users[user].fenced, send)
             if running.summary:
                 front.sessions.remember(user, request.options, request.statement)
         finally:
@@ -163,6 +165,7 @@ class Query:
         events: AsyncIterator[bytes | Summary | ServerError],
         headers: dict[str, str],
         tag: str,
+        fenced: bool,
         send: Send,
     ) -> None:
         """Headers and body. The first piece waits for the second event: most answers are one piece and a summary."""
@@ -173,7 +176,8 @@ class Query:
             body = b"".join(pieces)
             async for last in events:
                 body += last if isinstance(last, bytes) else b""
-            headers["X-ClickHouse-Summary"] = _summary(second)
+            # How much was read tells how much others have.
+            headers["X-ClickHouse-Summary"] = _summary(replace(second, read_rows=0, read_bytes=0) if fenced else second)
             await Response(b"" if http.method == "HEAD" else body, 200, headers)(http.scope, http.receive, send)
             return
         raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]

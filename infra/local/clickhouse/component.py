@@ -55,6 +55,7 @@ def config_files(args: ClickHouseArgs, server: bool) -> dict[Path, str]:
         "dashboards_seconds": DASHBOARDS_SECONDS,
         "dashboards_password_sha256": "",
         "dashboards_networks": ["127.0.0.1", "::1"],
+        "readers": args.settings.tenantReaders,
     }
     folder = args.run / "clickhouse"
     return {folder / name: render(CONFIGS / "clickhouse" / name, values) for name in ("config.xml", "users.xml")}

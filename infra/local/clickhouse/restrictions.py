@@ -1,16 +1,19 @@
 """What users other than `default` may not read, where the engine itself does not stop them.
 
 chdb ignores <access_control_improvements>, so that any user can read system tables without a grant, and
-some table functions show keys past a row filter or open connections before they check a grant.
+some table functions show keys past a row filter or open connections before they check a grant. Who is fenced
+to one tenant is also kept from what tells about rows that the filter takes out: sizes, plans, places in parts.
 """
 
 from infra.local.clickhouse.errors import ServerError
 from infra.local.clickhouse.statement import Statement
+from infra.local.clickhouse.users import User
+from infra.schema import DATABASE
 
-OPEN_SYSTEM_TABLES = frozenset(
-    {"databases", "tables", "columns", "one", "numbers", "functions", "settings", "data_type_families"}
-)
-"""What clients and query editors need; the engine shows only granted tables in the first three."""
+CATALOGUE = frozenset({"databases", "tables", "columns"})
+"""The engine shows only granted tables in these, but their sizes are those of all tenants."""
+OPEN_SYSTEM_TABLES = frozenset({"one", "numbers", "functions", "settings", "data_type_families"})
+"""What clients and query editors need beside the catalogue."""
 OPEN_TABLE_FUNCTIONS = frozenset(
     [
         "numbers",
@@ -27,32 +30,70 @@ OPEN_TABLE_FUNCTIONS = frozenset(
 )
 CLOSED_FUNCTIONS = frozenset(["file", "catboostevaluate", "getserversetting", "getmergetreesetting"])
 """Ordinary functions; of the table functions all are closed but the open ones."""
+CLOSED_TO_FENCED = frozenset(["hascolumnintable", "joinget", "joingetornull", "lowcardinalityindices"])
+FENCED_DATABASE = f"{DATABASE}_tenant"
+"""What who is fenced reads: its views copy values out of the dictionaries that tenants share."""
+STATEMENTS = ("SELECT", "WITH", "FROM", "SHOW", "DESCRIBE", "DESC", "EXISTS", "EXPLAIN", "SET")
+FENCED_STATEMENTS = ("SELECT", "WITH", "FROM", "SHOW", "DESCRIBE", "DESC", "EXISTS", "SET")
+"""EXPLAIN counts granules and rows before the filter."""
+PLACES = frozenset(
+    [
+        "_part",
+        "_part_index",
+        "_part_uuid",
+        "_part_offset",
+        "_part_granule_offset",
+        "_part_starting_offset",
+        "_part_data_version",
+        "_disk_name",
+        "_partition_id",
+        "_partition_value",
+        "_sample_factor",
+        "_block_number",
+        "_block_offset",
+    ]
+)
+"""Virtual columns: where a row lies among those of others."""
 _DATABASES = frozenset({"system", "information_schema"})
 
 
-def check(user: str, database: str, statement: Statement, table_functions: frozenset[str]) -> None:
+def check(user: User, database: str, statement: Statement, table_functions: frozenset[str]) -> None:
     """Raises ServerError when the statement names something that is closed for `user`.
 
     `table_functions` are the engine's, in lower case.
     """
     closed = (table_functions - OPEN_TABLE_FUNCTIONS) | CLOSED_FUNCTIONS
+    open_tables = OPEN_SYSTEM_TABLES if user.fenced else OPEN_SYSTEM_TABLES | CATALOGUE
     names = [(token.name or "").lower() for token in statement.tokens]
     if database.lower() in _DATABASES:
         raise _denied(user, f"the grant SELECT ON {database}.*")
-    if statement.first not in ("SELECT", "WITH", "FROM", "SHOW", "DESCRIBE", "DESC", "EXISTS", "EXPLAIN", "SET"):
+    if statement.first not in (FENCED_STATEMENTS if user.fenced else STATEMENTS):
         raise _denied(user, f"a grant for {statement.first or 'this statement'}")
+    if user.fenced:
+        _check_fenced(user, database, statement.first, names)
+        closed |= CLOSED_TO_FENCED
     for i, name in enumerate(names):
         following = statement.tokens[i + 1].text if i + 1 < len(names) else b""
         if name in closed and following == b"(":
             raise _denied(user, f"a grant for the function {name}")
         if name == "system" and following == b".":
             table = names[i + 2] if i + 2 < len(names) else ""
-            if table not in OPEN_SYSTEM_TABLES:
+            if table not in open_tables:
                 raise _denied(user, f"the grant SELECT ON system.{table}")
         if name == "information_schema" and following == b".":
             raise _denied(user, "the grant SELECT ON information_schema.*")
 
 
-def _denied(user: str, what: str) -> ServerError:
-    message = f"{user}: Not enough privileges. To execute this query, it's necessary to have {what}."
+def _check_fenced(user: User, database: str, first: str, names: list[str]) -> None:
+    if DATABASE in (database, *names):
+        raise _denied(user, f"a grant on the database {DATABASE}: read {FENCED_DATABASE}")
+    if first == "SHOW" and names[1:2] != ["tables"]:
+        raise _denied(user, f"a grant for SHOW {' '.join(names[1:2]).upper()}")
+    for name in names:
+        if name in PLACES:
+            raise _denied(user, f"a grant for the column {name}")
+
+
+def _denied(user: User, what: str) -> ServerError:
+    message = f"{user.name}: Not enough privileges. To execute this query, it's necessary to have {what}."
     return ServerError.make(497, "ACCESS_DENIED", message)

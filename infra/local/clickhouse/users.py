@@ -14,6 +14,8 @@ from pathlib import Path
 
 from infra.local.clickhouse.errors import ServerError
 
+FENCED_PROFILE = "readers"
+
 
 @dataclass(frozen=True)
 class User:
@@ -23,6 +25,12 @@ class User:
     digest: bytes | None
     """SHA-256 of the password; None: any password."""
     networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
+    profile: str = "default"
+
+    @property
+    def fenced(self) -> bool:
+        """Whether it may see one tenant's rows alone, by the row filters of users.xml."""
+        return self.profile == FENCED_PROFILE
 
     def accepts(self, password: str, client: str) -> bool:
         """Whether the password and the client's address are right."""
@@ -47,7 +55,7 @@ def _user(node: ElementTree.Element) -> User:
     elif (hexadecimal := node.findtext("password_sha256_hex")) is not None:
         digest = bytes.fromhex(hexadecimal.strip())
     networks = [ipaddress.ip_network((ip.text or "").strip(), strict=False) for ip in node.iterfind("networks/ip")]
-    return User(node.tag, digest, tuple(networks))
+    return User(node.tag, digest, tuple(networks), (node.findtext("profile") or "default").strip())
 
 
 def credentials(headers: Mapping[str, str], parameters: Mapping[str, str]) -> tuple[str, str]:
