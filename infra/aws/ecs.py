@@ -24,12 +24,15 @@ class TaskCluster(pulumi.ComponentResource):
     providers: pulumi.Resource
     """A service on spot needs it first."""
 
-    def __init__(self, name: str, context: Context, opts: pulumi.ResourceOptions | None = None):
+    def __init__(
+        self, name: str, context: Context, key_arn: pulumi.Input[str], opts: pulumi.ResourceOptions | None = None
+    ):
         super().__init__("agent-telemetry:aws:TaskCluster", name, None, opts)
         cluster = aws.ecs.Cluster(
             name,
             name=context.prefix,
             settings=[{"name": "containerInsights", "value": "enabled"}],
+            configuration={"managed_storage_configuration": {"fargate_ephemeral_storage_kms_key_id": key_arn}},
             opts=context.options(self),
         )
         self.providers = aws.ecs.ClusterCapacityProviders(

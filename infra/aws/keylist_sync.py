@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from infra.aws import emf
+from infra import emf
 from infra.aws.api import client
 from infra.tenants import Keys
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -33,18 +34,30 @@ class WorkerConfig:
 def read_config(path: Path) -> WorkerConfig:
     """The configuration in the file. Raises UserError when it is missing or not what the program writes."""
     try:
-        values = json.loads(path.read_text())
-        return WorkerConfig(
-            KafkaAddress(**values["kafka"]),
-            access_from_dict(values["kafka_access"]),
-            ClickHouseAddress(**values["clickhouse"]),
-            access_from_dict(values["clickhouse_access"]),
-            OtlpAddress(**values["otlp"]),
-            access_from_dict(values["otlp_access"]),
-            Settings.model_validate(values["settings"]),
-        )
+        return _parsed(path.read_text())
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"worker configuration {path}: {error!r}; `telemetry up` writes this file anew") from None
+
+
+def config_from_environment(name: str) -> WorkerConfig:
+    """The same from a variable. Raises UserError when it is missing or not what the program writes."""
+    try:
+        return _parsed(os.environ[name])
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"worker configuration ${name}: {error!r}; `telemetry up` sets it anew") from None
+
+
+def _parsed(text: str) -> WorkerConfig:
+    values = json.loads(text)
+    return WorkerConfig(
+        KafkaAddress(**values["kafka"]),
+        access_from_dict(values["kafka_access"]),
+        ClickHouseAddress(**values["clickhouse"]),
+        access_from_dict(values["clickhouse_access"]),
+        OtlpAddress(**values["otlp"]),
+        access_from_dict(values["otlp_access"]),
+        Settings.model_validate(values["settings"]),
+    )
 
 
 def written_config(settings: Settings, parts: Parts) -> pulumi.Output[str]:

@@ -16,6 +16,7 @@ from clickhouse_connect.driver.client import Client
 
 from infra.clickhouse import connect
 from infra.worker.config import WorkerConfig
+from infra.worker.pulse import Pulse
 from infra.worker.results import StepResult, record
 from infra.worker.steps import Step, steps
 
@@ -41,10 +42,12 @@ def run(config: WorkerConfig) -> int:
 
 def run_steps(named: Mapping[str, tuple[float, Step]], connection: Connect, stop: threading.Event) -> None:
     """Runs the steps until `stop` is set; returns within STOP_SECONDS of it."""
+    pulse = Pulse(named)
     threads = [
-        threading.Thread(target=_repeat, args=(name, seconds, step, connection, stop), name=name, daemon=True)
+        threading.Thread(target=_repeat, args=(name, seconds, step, connection, stop, pulse), name=name, daemon=True)
         for name, (seconds, step) in named.items()
     ]
+    threads.append(threading.Thread(target=pulse.run, args=(stop,), name="pulse", daemon=True))
     log.info("worker started: %s", ", ".join(f"{name} every {item[0]:g} s" for name, item in named.items()))
     for thread in threads:
         thread.start()
@@ -57,7 +60,7 @@ def run_steps(named: Mapping[str, tuple[float, Step]], connection: Connect, stop
     log.info("worker stopped")
 
 
-def _repeat(name: str, seconds: float, step: Step, connection: Connect, stop: threading.Event) -> None:
+def _repeat(name: str, seconds: float, step: Step, connection: Connect, stop: threading.Event, pulse: Pulse) -> None:
     """Runs one step again and again; after a failure, with a new connection. Says what failed once, and when it is
     over."""
     failed = ""
@@ -66,7 +69,7 @@ def _repeat(name: str, seconds: float, step: Step, connection: Connect, stop: th
             with connection() as client:
                 while not stop.is_set():
                     began = time.monotonic()
-                    failed = _once(name, step, client, failed)
+                    failed = _once(name, step, client, failed, pulse)
                     stop.wait(max(0.0, seconds - (time.monotonic() - began)))
                     if failed:
                         break
@@ -76,7 +79,7 @@ def _repeat(name: str, seconds: float, step: Step, connection: Connect, stop: th
             stop.wait(min(seconds, 5.0))
 
 
-def _once(name: str, step: Step, client: Client, failed: str) -> str:
+def _once(name: str, step: Step, client: Client, failed: str, pulse: Pulse) -> str:
     """Runs the step and records what it found. Returns what failed, else ''."""
     try:
         result = step(client)
@@ -86,6 +89,7 @@ def _once(name: str, step: Step, client: Client, failed: str) -> str:
         with contextlib.suppress(Exception):
             record(client, name, StepResult(False, -1, {"error": str(error)}))
         return failure
+    pulse.done(name, result.value)
     if failed:
         log.info("%s: works again", name)
     if result.say:

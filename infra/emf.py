@@ -16,6 +16,11 @@ def namespace(prefix: str) -> str:
     return f"{prefix}/tasks"
 
 
+def wanted() -> bool:
+    """Whether somebody reads figures in this process's log."""
+    return NAMESPACE_VARIABLE in os.environ
+
+
 def line(figures: Mapping[str, float], dimensions: Mapping[str, str] | None = None) -> str:
     """One log line with the figures, all with the same dimensions."""
     labels = dict(dimensions or {})
