@@ -19,6 +19,7 @@ from google.protobuf.message import Message
 from infra import otlp, tenants
 from infra.clickhouse import connect
 from infra.endpoints import Direct
+from infra.errors import UserError
 from infra.local.supervisor import Control
 from infra.worker.audit import AuditReport, audit
 from infra.worker.blank_messages import blank_counter
@@ -122,7 +123,7 @@ class Pipeline:
         return self.spans(tenant)[0]
 
     def until(self, condition: Callable[[], Any], what: str | Callable[[], str], seconds: float = 0) -> float:
-        """Waits for the condition and returns the seconds that it took. ClickHouse may be down meanwhile."""
+        """Waits for the condition and returns the seconds that it took. ClickHouse or the broker may be down meanwhile."""
         began = time.monotonic()
         seconds = seconds or VISIBLE_SECONDS
         error = ""
@@ -130,7 +131,7 @@ class Pipeline:
             try:
                 if condition():
                     return time.monotonic() - began
-            except (ClickHouseError, OSError) as failure:
+            except (ClickHouseError, OSError, UserError) as failure:
                 error = f" (last error: {failure})"
             if time.monotonic() - began > seconds:
                 raise AssertionError(f"not within {seconds:g} s: {what if isinstance(what, str) else what()}{error}")
