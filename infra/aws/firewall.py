@@ -93,7 +93,10 @@ class FirewallArgs:
 
 
 class Firewall(pulumi.ComponentResource):
-    """The groups' ids. Parts take theirs and define no rule of their own."""
+    """The groups' ids. Parts take theirs and define no rule of their own.
+
+    What boots and downloads at once depends on the whole firewall (`depends_on`): an id alone says nothing of its rules.
+    """
 
     load_balancer: pulumi.Output[str]
     collector: pulumi.Output[str]

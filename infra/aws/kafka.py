@@ -60,7 +60,6 @@ class Kafka(pulumi.ComponentResource):
             self._existing(args)
         else:
             self._provisioned(name, args)
-        self.cluster_name = self.cluster_arn.apply(lambda arn: arn.split("/")[1] if arn else "")
         self.register_outputs({"bootstrapServers": self.endpoint.bootstrap_servers, "clusterArn": self.cluster_arn})
 
     def client_policy(self, user: str) -> pulumi.Output[list[dict[str, Any]]]:
@@ -75,7 +74,7 @@ class Kafka(pulumi.ComponentResource):
         context, settings = args.context, args.context.settings
         brokers = Brokers(args.network.private_subnet_ids, args.firewall.kafka, args.key_arn)
         made = cluster(name, context, self, brokers)
-        self.cluster_arn = made.arn
+        self.cluster_arn, self.cluster_name = made.arn, made.cluster_name
         after: list[pulumi.Resource] = [made]
         if settings.kafkaAuth == "scram":
             known = users(name, context, self, made, args.key_arn)
@@ -83,8 +82,8 @@ class Kafka(pulumi.ComponentResource):
             self.credentials = known.secrets
             self.credentials_key_arn = pulumi.Output.from_input(args.key_arn)
             # Whoever asks where the brokers are finds that they know him.
-            servers = pulumi.Output.all(made.bootstrap_brokers_sasl_scram, known.association.id).apply(
-                lambda all_: all_[0]
+            servers = pulumi.Output.all(made.bootstrap_brokers_sasl_scram, known.association.cluster_arn).apply(
+                lambda both: both[0]
             )
         else:
             self.credentials, self.credentials_key_arn = {}, pulumi.Output.from_input("")
@@ -96,6 +95,7 @@ class Kafka(pulumi.ComponentResource):
     def _existing(self, args: KafkaArgs) -> None:
         context, settings = args.context, args.context.settings
         self.cluster_arn = pulumi.Output.from_input(settings.kafkaClusterArn)
+        self.cluster_name = pulumi.Output.from_input(cluster_name(settings.kafkaClusterArn))
         scram = settings.kafkaAuth == "scram"
         self.credentials = {user: pulumi.Output.from_input(settings.kafkaSecretArn) for user in USERS} if scram else {}
         self.credentials_key_arn = pulumi.Output.from_input(settings.kafkaSecretKeyArn if scram else "")
@@ -116,6 +116,11 @@ class Kafka(pulumi.ComponentResource):
         # Sorted: AWS names the brokers in any order, and another text would change every table that reads from them.
         listed = servers.apply(lambda text: ",".join(sorted(text.split(","))))
         self.endpoint = KafkaEndpoint(listed, pulumi.Output.from_input("SASL_SSL"), access)
+
+
+def cluster_name(arn: str) -> str:
+    """The name in a cluster's ARN; '' without one."""
+    return arn.split(":cluster/")[1].split("/")[0] if arn else ""
 
 
 def fingerprint(settings: Settings) -> str:

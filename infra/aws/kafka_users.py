@@ -58,8 +58,8 @@ def users(
 ) -> Users:
     """The users, and the one resource that tells the cluster of them: it owns the whole list."""
     kept = context.settings.protect
-    versions: dict[str, aws.secretsmanager.SecretVersion] = {}
-    policies: list[pulumi.Resource] = []
+    arns: dict[str, pulumi.Output[str]] = {}
+    first: list[pulumi.Resource] = []
     for user in USERS:
         password = random.RandomPassword(
             f"{name}-{user}-password", length=32, special=False, opts=context.options(parent)
@@ -74,24 +74,25 @@ def users(
             recovery_window_in_days=30 if kept else 0,
             opts=context.stateful(parent),
         )
-        versions[user] = aws.secretsmanager.SecretVersion(
+        version = aws.secretsmanager.SecretVersion(
             f"{name}-{user}-value",
-            secret_id=secret.id,
+            secret_id=secret.arn,
             secret_string=pulumi.Output.json_dumps({"username": user, "password": password.result}),
             opts=context.options(parent),
         )
-        policies.append(
-            aws.secretsmanager.SecretPolicy(
-                f"{name}-{user}-policy",
-                secret_arn=secret.arn,
-                policy=secret.arn.apply(secret_policy),
-                opts=context.options(parent),
-            )
+        policy = aws.secretsmanager.SecretPolicy(
+            f"{name}-{user}-policy",
+            secret_arn=secret.arn,
+            policy=secret.arn.apply(secret_policy),
+            opts=context.options(parent),
         )
+        first += [version, policy]
+        # The version's own input: who reads it waits for the value, and knows the ARN even while the value is replaced.
+        arns[user] = version.secret_id
     association = aws.msk.ScramSecretAssociation(
         f"{name}-users",
         cluster_arn=cluster.arn,
-        secret_arn_lists=[version.arn for version in versions.values()],
-        opts=context.options(parent, depends_on=[*versions.values(), *policies], deleted_with=cluster),
+        secret_arn_lists=list(arns.values()),
+        opts=context.options(parent, depends_on=first, deleted_with=cluster),
     )
-    return Users({user: version.arn for user, version in versions.items()}, association)
+    return Users(arns, association)

@@ -145,21 +145,20 @@ class Network(pulumi.ComponentResource):
                 f"{name}-private-{index + 1}-out",
                 route_table_id=own.id,
                 destination_cidr_block=ANYWHERE,
-                nat_gateway_id=gateways[index % len(gateways)].id,
+                nat_gateway_id=gateways[index % len(gateways)][0].id,
                 opts=options,
             )
             aws.ec2.RouteTableAssociation(
                 f"{name}-private-{index + 1}", route_table_id=own.id, subnet_id=subnet.id, opts=options
             )
             tables.append(own)
-        self.nat_addresses = [gateway.public_ip for gateway in gateways]
+        self.nat_addresses = [address.public_ip for _, address in gateways]
         return tables
 
-    def _nat(self, name: str, context: Context, subnet: aws.ec2.Subnet, out: pulumi.Resource) -> aws.ec2.NatGateway:
-        address = aws.ec2.Eip(f"{name}-address", domain="vpc", opts=context.options(self, depends_on=[out]))
-        return aws.ec2.NatGateway(
-            name,
-            subnet_id=subnet.id,
-            allocation_id=address.allocation_id,
-            opts=context.options(self, depends_on=[out]),
-        )
+    def _nat(
+        self, name: str, context: Context, subnet: aws.ec2.Subnet, out: pulumi.Resource
+    ) -> tuple[aws.ec2.NatGateway, aws.ec2.Eip]:
+        options = context.options(self, depends_on=[out])
+        address = aws.ec2.Eip(f"{name}-address", domain="vpc", opts=options)
+        gateway = aws.ec2.NatGateway(name, subnet_id=subnet.id, allocation_id=address.allocation_id, opts=options)
+        return gateway, address

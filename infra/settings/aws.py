@@ -105,7 +105,9 @@ class KafkaSettings(BaseModel):
         "", description="kafkaMode existing: host:port, comma-separated, by SCRAM or IAM over TLS."
     )
     kafkaClusterArn: str = Field(
-        "", description="kafkaMode existing: the MSK cluster's ARN, for topics and IAM policies."
+        "",
+        pattern=r"^(arn:aws:kafka:[a-z0-9-]+:[0-9]{12}:cluster/[^/]+/[^/]+)?$",
+        description="kafkaMode existing: the MSK cluster's ARN, for topics and IAM policies.",
     )
     kafkaSecretArn: str = Field(
         "", description="kafkaMode existing with scram: the secret (AmazonMSK_…) with username and password."
@@ -121,6 +123,11 @@ class ClickHouseSettings(BaseModel):
     )
     clickhouseInstanceType: str = Field("m7g.large", description="A node's size, arm64.")
     clickhouseKeeperInstanceType: str = Field("t4g.small", description="A Keeper's size, arm64.")
+    clickhouseAmi: str = Field(
+        "",
+        pattern=r"^(ami-[0-9a-f]+)?$",
+        description="The nodes' machine image (Amazon Linux 2023, arm64); another one replaces node after node. Empty: the newest when a node is made, kept from then on.",
+    )
     clickhouseHotGiB: int = Field(100, ge=10, le=16384, description="The hot volume (gp3), in GiB. Only grows.")
     clickhouseHotIops: int = Field(3000, ge=3000, le=16000, description="The hot volume's IOPS.")
     clickhouseHotThroughputMiB: int = Field(125, ge=125, le=1000, description="The hot volume's throughput, in MiB/s.")

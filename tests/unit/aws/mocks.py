@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import pulumi
 from pulumi.runtime import Mocks, mocks, set_mocks
@@ -26,6 +26,20 @@ class Made:
     id: str
 
 
+@dataclass(frozen=True)
+class Options:
+    """What a resource was registered with beside its inputs. Resources by name."""
+
+    parent: str
+    depends_on: set[str]
+    protect: bool
+    retain_on_delete: bool
+    delete_before_replace: bool
+    ignore_changes: list[str]
+    deleted_with: str
+    delete_timeout: str
+
+
 @dataclass
 class Cloud(Mocks):
     """Records what is registered and answers with the inputs, an id, an arn and what `outputs` adds by type."""
@@ -36,6 +50,7 @@ class Cloud(Mocks):
     """Type token to outputs that AWS would compute."""
     answers: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Invoke token to its answer."""
+    requests: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         identity = f"{args.name}-id"
@@ -46,6 +61,8 @@ class Cloud(Mocks):
             "name": args.inputs.get("name") or args.name,
             "bucket": args.inputs.get("bucket") or args.name,
         }
+        if zone := args.inputs.get("availabilityZoneId"):
+            computed["availabilityZone"] = ZONES.get(zone, f"zone-of-{zone}")
         # A dynamic resource answers what it was given.
         return identity, {**computed, **args.inputs, **COMPUTED.get(args.typ, {}), **self.outputs.get(args.typ, {})}
 
@@ -57,6 +74,20 @@ class Cloud(Mocks):
         """Everything of a type, e.g. 'aws:ec2/vpc:Vpc'."""
         return [item for item in self.made if item.type == type_]
 
+    def options(self, item: Made) -> Options:
+        """What `item` was registered with."""
+        request = self.requests[item.type, item.name]
+        return Options(
+            parent=_name(request.parent),
+            depends_on={_name(urn) for urn in request.dependencies},
+            protect=request.protect,
+            retain_on_delete=request.retainOnDelete,
+            delete_before_replace=request.deleteBeforeReplace,
+            ignore_changes=list(request.ignoreChanges),
+            deleted_with=_name(request.deletedWith),
+            delete_timeout=request.customTimeouts.delete,
+        )
+
     def one(self, type_: str, name: str = "") -> Made:
         """The only resource of the type (and name)."""
         found = [item for item in self.of(type_) if not name or item.name == name]
@@ -64,8 +95,22 @@ class Cloud(Mocks):
         return found[0]
 
 
+def _name(urn: str) -> str:
+    return urn.rsplit("::", 1)[-1]
+
+
+class Monitor(mocks.MockMonitor):
+    """Keeps every registration as the engine would get it."""
+
+    def RegisterResource(self, request: Any) -> Any:
+        cast(Cloud, self.mocks).requests[request.type, request.name] = request
+        return super().RegisterResource(request)
+
+
+ZONES = {"euc1-az2": "eu-central-1a", "euc1-az3": "eu-central-1b", "euc1-az1": "eu-central-1c"}
 COMPUTED: dict[str, dict[str, Any]] = {
     "aws:ec2/vpc:Vpc": {"defaultNetworkAclId": "acl-1", "mainRouteTableId": "rtb-main"},
+    "aws:ec2/eip:Eip": {"publicIp": "203.0.113.10", "allocationId": "eipalloc-1"},
     "aws:ec2/instance:Instance": {"privateIp": "10.80.64.10", "availabilityZone": "eu-central-1a"},
     "aws:lb/loadBalancer:LoadBalancer": {
         "dnsName": "lb.eu-central-1.elb.amazonaws.com",
@@ -75,6 +120,8 @@ COMPUTED: dict[str, dict[str, Any]] = {
     "aws:msk/cluster:Cluster": {
         "bootstrapBrokersSaslScram": "b-1.msk:9096,b-2.msk:9096",
         "bootstrapBrokersSaslIam": "b-1.msk:9098,b-2.msk:9098",
+        "arn": f"arn:aws:kafka:{REGION}:{ACCOUNT}:cluster/kafka-cluster/11111111-2222-3333-4444-555555555555-1",
+        "clusterName": "kafka-cluster",
         "clusterUuid": "11111111-2222-3333-4444-555555555555-1",
     },
     "aws:msk/configuration:Configuration": {"latestRevision": 1},
@@ -90,8 +137,8 @@ COMPUTED: dict[str, dict[str, Any]] = {
 }
 ANSWERS: dict[str, dict[str, Any]] = {
     "aws:index/getAvailabilityZones:getAvailabilityZones": {
-        "names": ["eu-central-1a", "eu-central-1b", "eu-central-1c"],
-        "zoneIds": ["euc1-az2", "euc1-az3", "euc1-az1"],
+        "names": list(ZONES.values()),
+        "zoneIds": list(ZONES),
     },
     "aws:ssm/getParameter:getParameter": {"value": "ami-0123456789abcdef0"},
 }
@@ -101,7 +148,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
 def program(preview: bool = False, **answers: dict[str, Any]) -> Iterator[Cloud]:
     """A Pulumi program under mocks: declare resources inside; when it ends, everything has been registered."""
     cloud = Cloud(answers=answers)
-    set_mocks(cloud, project="agent-telemetry", stack="test", preview=preview)
+    set_mocks(cloud, project="agent-telemetry", stack="test", preview=preview, monitor=Monitor(cloud))
     yield cloud
     _sync_await(wait_for_rpcs())
 
