@@ -80,6 +80,14 @@ class NoCredential:
         yield {}
 
 
+class GrafanaAccess(Protocol):
+    """Signs a step in to Grafana's HTTP API."""
+
+    def open(self) -> AbstractContextManager[str]:
+        """The bearer token, valid while the context is open."""
+        ...
+
+
 def access_input(kind: type, **args: pulumi.Input[Any]) -> AccessInput:
     """The access `kind(**args)` as a resource's input: ids that are not known yet are known when a step opens it."""
     return {"class": f"{kind.__module__}:{kind.__qualname__}", "args": args}
