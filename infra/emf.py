@@ -21,9 +21,9 @@ def wanted() -> bool:
     return NAMESPACE_VARIABLE in os.environ
 
 
-def line(figures: Mapping[str, float], dimensions: Mapping[str, str] | None = None) -> str:
-    """One log line with the figures, all with the same dimensions."""
-    labels = dict(dimensions or {})
+def line(figures: Mapping[str, float], dimensions: Mapping[str, str]) -> str:
+    """One log line with the figures, all with the same dimensions (the format wants one at least)."""
+    labels = dict(dimensions)
     metrics = {
         "Namespace": os.environ.get(NAMESPACE_VARIABLE, "agent-telemetry/tasks"),
         "Dimensions": [sorted(labels)],

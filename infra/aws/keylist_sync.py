@@ -79,7 +79,7 @@ def run(sync: KeyListSync, every: float, stop: threading.Event) -> None:
         failed = wrong
         now = time.monotonic()
         if sync.fresh and now - reported >= REPORT_SECONDS:
-            print(emf.line({METRIC: now - sync.fresh}), flush=True)
+            print(emf.line({METRIC: round(now - sync.fresh, 1)}, {"Part": "key-list"}), flush=True)
             reported = now
         stop.wait(every)
 

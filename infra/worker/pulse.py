@@ -10,7 +10,7 @@ from infra import emf
 
 SECONDS = 60.0
 HEARTBEAT, SINCE_DONE, FIGURE = "WorkerHeartbeat", "StepSecondsSinceDone", "StepFigure"
-"""Metrics. The last two have the dimension Step."""
+"""Metrics. The first has the dimension Part, the others Step."""
 
 
 class Pulse:
@@ -35,7 +35,7 @@ class Pulse:
             emf.line({SINCE_DONE: round(now - when, 1), FIGURE: figure}, {"Step": step})
             for step, (when, figure) in known.items()
         ]
-        return [emf.line({HEARTBEAT: 1}), *said]
+        return [emf.line({HEARTBEAT: 1}, {"Part": "worker"}), *said]
 
     def run(self, stop: threading.Event, seconds: float = SECONDS) -> None:
         """Says it again and again until `stop`, where somebody reads it."""

@@ -1,0 +1,308 @@
+"""Which alarms there are: what is measured, from where on it is too much, and what a person should do (docs/alarms.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import pulumi
+
+from infra.aws.context import Context
+from infra.aws.job import FAILED, SUCCEEDED
+from infra.aws.jobs import Job, Jobs, watch_seconds
+from infra.aws.keylist_sync import METRIC as KEY_LIST_AGE
+from infra.aws.load_balancer import LoadBalancer
+from infra.emf import namespace
+from infra.worker.pulse import FIGURE, HEARTBEAT, SINCE_DONE
+
+AGENT_NAMESPACE = "AgentTelemetry"
+"""Of the CloudWatch agents on the nodes."""
+GROUPS = {"otel-spans": "clickhouse-otel-spans", "otel-events": "clickhouse-otel-events"}
+"""Topic and the consumer group by which ClickHouse reads it."""
+LAG_SECONDS = 300
+FULL_PERCENT = 80
+"""Of a disk: time is left to enlarge it, which EBS does at most every six hours."""
+STALE_SECONDS = 180
+CANARY_SECONDS = 60
+ERROR_PERCENT = 5
+
+Comparison = Literal["GreaterThanThreshold", "GreaterThanOrEqualToThreshold", "LessThanThreshold"]
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """One alarm."""
+
+    name: str
+    section: str
+    """Of the runbook."""
+    about: str
+    namespace: str
+    metric: str
+    dimensions: Mapping[str, pulumi.Input[str]]
+    statistic: str
+    threshold: float
+    period: int
+    periods: int
+    comparison: Comparison = "GreaterThanOrEqualToThreshold"
+    missing: Literal["breaching", "notBreaching", "ignore"] = "notBreaching"
+    share_of: str = ""
+    """Another metric of the same namespace and dimensions: the threshold is a percentage of it."""
+
+    def measured(self) -> dict[str, Any]:
+        """The metric, as MetricAlarm takes it."""
+        if not self.share_of:
+            return {
+                "namespace": self.namespace,
+                "metric_name": self.metric,
+                "dimensions": self.dimensions,
+                "statistic": self.statistic,
+                "period": self.period,
+            }
+        share = {"id": "share", "expression": "IF(whole > 0, 100 * FILL(part, 0) / whole, 0)", "label": self.name}
+        return {
+            "metric_queries": [
+                {**share, "return_data": True},
+                {"id": "part", "metric": self._query(self.metric)},
+                {"id": "whole", "metric": self._query(self.share_of)},
+            ]
+        }
+
+    def _query(self, metric: str) -> dict[str, Any]:
+        return {
+            "namespace": self.namespace,
+            "metric_name": metric,
+            "dimensions": self.dimensions,
+            "stat": self.statistic,
+            "period": self.period,
+        }
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Shortens the tables below: where a group of alarms gets its figures from."""
+
+    namespace: str
+    dimensions: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+
+    def alarm(self, name: str, about: str, metric: str, statistic: str, threshold: float, **more: Any) -> Alarm:
+        known = {"section": name, "period": 60, "periods": 5, **more}
+        return Alarm(
+            name=name,
+            about=about,
+            namespace=self.namespace,
+            metric=metric,
+            dimensions=self.dimensions,
+            statistic=statistic,
+            threshold=threshold,
+            **known,
+        )
+
+
+def doors(balancer: LoadBalancer) -> Iterator[Alarm]:
+    """The load balancer and what is behind it."""
+    for kind, group in (("http", balancer.http), ("grpc", balancer.grpc)):
+        source = _Source("AWS/ApplicationELB", {"LoadBalancer": balancer.arn_suffix, "TargetGroup": group.arn_suffix})
+        yield source.alarm(
+            f"collector-none-{kind}",
+            f"No collector task takes OTLP over {kind}: agents get errors now.",
+            "HealthyHostCount",
+            "Maximum",
+            1,
+            comparison="LessThanThreshold",
+            periods=2,
+            missing="breaching",
+            section="collector-none",
+        )
+        yield source.alarm(
+            f"collector-unhealthy-{kind}",
+            f"A collector task has failed its health check ({kind}) for five minutes.",
+            "UnHealthyHostCount",
+            "Maximum",
+            1,
+            section="collector-unhealthy",
+        )
+    whole = _Source("AWS/ApplicationELB", {"LoadBalancer": balancer.arn_suffix})
+    for metric, who in (("HTTPCode_Target_5XX_Count", "collector"), ("HTTPCode_ELB_5XX_Count", "load-balancer")):
+        yield whole.alarm(
+            f"{who}-errors",
+            f"{ERROR_PERCENT} % of the requests are answered with an error by the {who.replace('-', ' ')}.",
+            metric,
+            "Sum",
+            ERROR_PERCENT,
+            share_of="RequestCount",
+            section="collector-errors",
+        )
+
+
+def tasks(context: Context) -> Iterator[Alarm]:
+    """The worker, its steps, and the key lists beside the collectors."""
+    settings = context.settings
+    ours = namespace(context.prefix)
+    yield _Source(ours, {"Part": "worker"}).alarm(
+        "worker-silent",
+        "The worker has given no heartbeat for two minutes.",
+        HEARTBEAT,
+        "Sum",
+        1,
+        comparison="LessThanThreshold",
+        periods=2,
+        missing="breaching",
+    )
+    yield _Source(ours, {"Part": "key-list"}).alarm(
+        "key-list-stale",
+        "A collector's list of live credentials is old: new tenants are refused, revoked ones still get in.",
+        KEY_LIST_AGE,
+        "Maximum",
+        STALE_SECONDS,
+        missing="breaching",
+    )
+    every = {
+        "recompute": settings.workerRecomputeSeconds,
+        "audit": settings.workerAuditSeconds,
+        "canary": settings.workerCanarySeconds,
+    }
+    for step, seconds in every.items():
+        yield _Source(ours, {"Step": step}).alarm(
+            f"worker-{step}-stuck",
+            f"The worker has not got its step {step} done for a while; its log says why.",
+            SINCE_DONE,
+            "Maximum",
+            STALE_SECONDS + 3 * seconds,
+            section="worker-stuck",
+        )
+    yield _Source(ours, {"Step": "canary"}).alarm(
+        "canary-slow",
+        f"A trace takes longer than {CANARY_SECONDS} s from the door to ClickHouse.",
+        FIGURE,
+        "Maximum",
+        CANARY_SECONDS,
+    )
+    yield _Source(ours, {"Step": "audit"}).alarm(
+        "audit-differs",
+        "What arrived and what is stored have differed for a quarter of an hour, repairs included.",
+        FIGURE,
+        "Minimum",
+        1,
+        period=300,
+        periods=3,
+    )
+
+
+def nodes(
+    instances: Mapping[str, pulumi.Input[str]],
+    volumes: Mapping[str, pulumi.Input[str]],
+    mounts: Mapping[str, Sequence[str]],
+) -> Iterator[Alarm]:
+    """ClickHouse nodes and Keepers: the machine, its volumes, its disks, its memory."""
+    for node, instance in instances.items():
+        yield _Source("AWS/EC2", {"InstanceId": instance}).alarm(
+            f"{node}-down",
+            f"{node}: the instance fails its status check, or is stopped.",
+            "StatusCheckFailed",
+            "Maximum",
+            1,
+            periods=3,
+            missing="breaching",
+            section="node-down",
+        )
+        agent = {"InstanceId": instance}
+        yield _Source(AGENT_NAMESPACE, agent).alarm(
+            f"{node}-memory",
+            f"{node}: memory is nearly full.",
+            "mem_used_percent",
+            "Average",
+            95,
+            periods=15,
+            section="node-memory",
+        )
+        for path in mounts.get(node, ()):
+            yield _Source(AGENT_NAMESPACE, {**agent, "path": path}).alarm(
+                f"{node}-disk-{path.strip('/').replace('/', '-') or 'root'}",
+                f"{node}: {path} is {FULL_PERCENT} % full.",
+                "disk_used_percent",
+                "Maximum",
+                FULL_PERCENT,
+                # Also when the agent says nothing: a disk that nobody watches fills up unseen.
+                missing="breaching",
+                periods=10,
+                section="node-disk",
+            )
+    for name, volume in volumes.items():
+        yield _Source("AWS/EBS", {"VolumeId": volume}).alarm(
+            f"{name}-volume",
+            f"{name}: the volume answers no I/O.",
+            "VolumeStalledIOCheck",
+            "Maximum",
+            1,
+            section="volume",
+        )
+
+
+def brokers(cluster: pulumi.Input[str], count: int) -> Iterator[Alarm]:
+    """MSK: disks, partitions without a leader, and how far ClickHouse is behind."""
+    name = "Cluster Name"
+    for broker in range(1, count + 1):
+        yield _Source("AWS/Kafka", {name: cluster, "Broker ID": str(broker)}).alarm(
+            f"kafka-disk-{broker}",
+            f"Broker {broker}: its volume is {FULL_PERCENT} % full and did not grow by itself.",
+            "KafkaDataLogsDiskUsed",
+            "Maximum",
+            FULL_PERCENT,
+            period=300,
+            periods=3,
+            section="kafka-disk",
+        )
+    yield _Source("AWS/Kafka", {name: cluster}).alarm(
+        "kafka-offline", "Partitions have no leader: requests are refused.", "OfflinePartitionsCount", "Maximum", 1
+    )
+    for topic, group in GROUPS.items():
+        yield _Source("AWS/Kafka", {name: cluster, "Consumer Group": group, "Topic": topic}).alarm(
+            f"kafka-lag-{topic}",
+            f"ClickHouse needs more than {LAG_SECONDS // 60} minutes to catch up with {topic}.",
+            "EstimatedMaxTimeLag",
+            "Maximum",
+            LAG_SECONDS,
+            section="kafka-lag",
+        )
+
+
+def jobs_missed(context: Context, jobs: Jobs, scheduled: Sequence[Job]) -> Iterator[Alarm]:
+    """Jobs that failed, that did not succeed when they should have, and that could not be started."""
+    ours = namespace(context.prefix)
+    for job in scheduled:
+        source = _Source(ours, {"Job": job.name})
+        yield source.alarm(
+            f"job-{job.name}-failed",
+            f"The job {job.name} failed; its log says why.",
+            FAILED,
+            "Sum",
+            1,
+            period=300,
+            periods=1,
+            section="job-failed",
+        )
+        watched = watch_seconds(job.schedule)
+        period = 3600 if watched >= 3600 else 60
+        yield source.alarm(
+            f"job-{job.name}-missed",
+            f"The job {job.name} ({job.schedule}) has not succeeded for {watched // 3600 or 1} h.",
+            SUCCEEDED,
+            "Sum",
+            1,
+            comparison="LessThanThreshold",
+            period=period,
+            periods=-(-watched // period),
+            missing="breaching",
+            section="job-missed",
+        )
+    yield _Source("AWS/SQS", {"QueueName": jobs.queue_name}).alarm(
+        "job-not-started",
+        "The Scheduler could not start a job; the queue holds what it tried.",
+        "ApproximateNumberOfMessagesVisible",
+        "Maximum",
+        1,
+        periods=1,
+        section="job-missed",
+    )
