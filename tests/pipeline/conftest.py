@@ -23,6 +23,7 @@ def proto() -> Iterator[Pipeline]:
         kafkaEncoding="otlp_proto",
         collectorAuth="none",
         contentTenants=[KEEPER],
+        tenantReaders=[KEEPER],
         workerRecomputeSeconds=2,
         workerCanarySeconds=5,
         workerAuditSeconds=3600,

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import grpc
 import pytest
+from clickhouse_connect.driver.exceptions import ClickHouseError
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2_grpc import LogsServiceStub
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from infra import otlp, tenants
+from infra.clickhouse import connect
+from infra.endpoints import Direct
 from tests.pipeline.conftest import KEEPER
 from tests.pipeline.live import Pipeline, bearer
 from tests.pipeline.otlp_messages import attributes, logs, span, traces
@@ -200,6 +204,23 @@ def test_without_auth_a_spans_own_tenant_decides_whether_its_prompt_is_kept(prot
     assert proto.wait_rows(sql, t=kept.trace_id.hex()) == [{"tenant_id": KEEPER}]
     proto.until(lambda: proto.lag() == 0, "lag 0")
     assert proto.rows(sql, t=dropped.trace_id.hex()) == []
+
+
+def test_a_tenants_reader_sees_what_its_tenant_sent_and_nothing_else(proto: Pipeline, tenant: str) -> None:
+    proto.send(traces(KEEPER, span(f"of {tenant}", {"gen_ai.prompt": "asked"})))
+    proto.send(traces(tenant, span("someone else's")))
+    proto.send(logs(KEEPER, LogRecord(event_name=f"of {tenant}")), signal="logs")
+    proto.span(tenant)
+    address = replace(proto.stack.clickhouse, user=f"reader-{KEEPER}")
+    with connect(address, Direct()) as reader:
+        mine = "SELECT count() FROM {table:Identifier} WHERE {column:Identifier} = {name:String}"
+        for table, column in (("spans", "operation"), ("events", "event_type"), ("spans_minute", "operation")):
+            asked = {"table": table, "column": column, "name": f"of {tenant}"}
+            proto.until(lambda asked=asked: reader.query(mine, asked).result_rows[0][0] == 1, f"its row in {table}")
+            seen = f"SELECT groupUniqArray(tenant_id) FROM {table}"
+            assert reader.query(seen).result_rows == [([KEEPER],)]
+        with pytest.raises(ClickHouseError, match="ACCESS_DENIED"):
+            reader.query("SELECT * FROM telemetry.spans")
 
 
 def test_without_auth_the_payload_names_the_tenant_and_no_name_is_default(proto: Pipeline, tenant: str) -> None:

@@ -97,6 +97,21 @@ def test_a_log_sent_again_is_one_event(pipeline: Pipeline, tenant: str) -> None:
     assert [row["event_type"] for row in pipeline.rows(EVENTS, tenant=tenant)] == ["once", "last"]
 
 
+def test_the_audit_counts_every_log_record_against_its_message(pipeline: Pipeline, tenant: str) -> None:
+    request = logs(tenant, *(record(f"event {number}") for number in range(7)))
+    for _ in range(2):
+        pipeline.send(request, tenant, signal="logs")
+    pipeline.wait_rows(EVENTS, 7, tenant=tenant)
+    pipeline.client.command("OPTIMIZE TABLE telemetry.events_raw FINAL")
+    found = {row.name: row for row in pipeline.audit().rows}
+    for name in ("rows of messages otel-events", "log records in events"):
+        assert found[name].difference == 0 and found[name].found >= 7, found[name]
+    kept = (
+        "SELECT uniqExact(log_key) AS distinct, count() AS arrived FROM telemetry.log_keys WHERE tenant_id = {t:String}"
+    )
+    assert pipeline.rows(kept, t=tenant) == [{"distinct": 7, "arrived": 14}]
+
+
 def test_every_span_event_becomes_an_event_and_an_exception_the_spans_error(pipeline: Pipeline, tenant: str) -> None:
     sent = span("tool", {"tool_name": "search", "agent_name": "planner"})
     at = sent.start_time_unix_nano
