@@ -53,9 +53,9 @@ class Context:
         return pulumi.ResourceOptions(parent=parent, protect=kept, retain_on_delete=kept, **more)
 
 
-def make_provider(settings: Settings) -> aws.Provider:
+def make_provider(settings: Settings, opts: pulumi.ResourceOptions | None = None) -> aws.Provider:
     """The explicit provider: the region and account of the settings and no other, whatever the shell says."""
-    return aws.Provider("aws", region=settings.awsRegion, allowed_account_ids=[settings.awsAccount])
+    return aws.Provider("aws", region=settings.awsRegion, allowed_account_ids=[settings.awsAccount], opts=opts)
 
 
 def common_tags(settings: Settings, stack: str) -> dict[str, str]:
