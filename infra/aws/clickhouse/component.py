@@ -1,0 +1,213 @@
+"""ClickHouse on EC2: one to three nodes, each with all data, Keepers beside them when there are several, a
+ClickHouseEndpoint out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+
+from infra.aws.access import InVpc, Tunnel
+from infra.aws.clickhouse import names
+from infra.aws.clickhouse.certificates import Certificates
+from infra.aws.clickhouse.configuration import ServerValues, agent_config, bundle, server_files, server_plan
+from infra.aws.clickhouse.keeper import Keepers, KeepersArgs
+from infra.aws.clickhouse.node import Node, NodeArgs, VolumeArgs
+from infra.aws.clickhouse.roles import NodeRole, RoleArgs
+from infra.aws.clickhouse.storage import Storage
+from infra.aws.clickhouse.users import Users
+from infra.aws.context import Context
+from infra.aws.ecs import logs
+from infra.aws.firewall import Firewall
+from infra.aws.kafka import Kafka
+from infra.aws.network import Network
+from infra.endpoints import ClickHouseEndpoint, access_input
+
+INTERSERVER = "interserver"
+
+
+@dataclass(frozen=True)
+class ClickHouseArgs:
+    """What ClickHouse needs of the other parts."""
+
+    context: Context
+    network: Network
+    firewall: Firewall
+    kafka: Kafka
+    key_arn: pulumi.Input[str]
+
+
+class ClickHouse(pulumi.ComponentResource):
+    """The nodes. `endpoint` is the migrator's; `access_of` and `users` are for the others."""
+
+    endpoint: ClickHouseEndpoint
+    fingerprint: pulumi.Output[str]
+    host: str
+    node_names: list[str]
+    instance_ids: list[pulumi.Output[str]]
+    users: dict[str, pulumi.Output[str]]
+    """User to the ARN of its secret."""
+    ca_pem: pulumi.Output[str]
+    backup_bucket: pulumi.Output[str]
+    backup_bucket_arn: pulumi.Output[str]
+
+    def __init__(self, name: str, args: ClickHouseArgs, opts: pulumi.ResourceOptions | None = None):
+        super().__init__("agent-telemetry:aws:ClickHouse", name, None, opts)
+        context, options = args.context, args.context.options(self)
+        self._args, self._name = args, name
+        self.node_names = names.servers(context)
+        zone = names.zone(context)
+        self.host = f"clickhouse.{zone}"
+        dns = aws.route53.Zone(
+            f"{name}-zone",
+            name=zone,
+            comment=f"{context.prefix}: ClickHouse's nodes",
+            vpcs=[{"vpc_id": args.network.vpc_id}],
+            opts=options,
+        )
+        self._dns_zone_id = dns.zone_id
+        self._certificates = Certificates(f"{name}-certificates", context, args.key_arn, options)
+        self.ca_pem = self._certificates.ca_pem
+        replicated = len(self.node_names) > 1
+        secrets = Users(
+            f"{name}-users", context, args.key_arn, [*names.users(context), *([INTERSERVER] * replicated)], options
+        )
+        self._secrets, self.users = secrets, {user: secrets.arns[user] for user in names.users(context)}
+        self._storage = Storage(f"{name}-storage", context, args.key_arn, options)
+        self.backup_bucket, self.backup_bucket_arn = self._storage.backups.name, self._storage.backups.arn
+        self._logs = logs(context, self, name, args.key_arn)
+        keepers = Keepers(
+            f"{name}-keepers",
+            KeepersArgs(
+                context=context,
+                network=args.network,
+                security_group_id=args.firewall.keeper,
+                key_arn=args.key_arn,
+                certificates=self._certificates,
+                storage=self._storage,
+                log_group=self._logs.group,
+                dns_zone_id=self._dns_zone_id,
+            ),
+            options,
+        )
+        nodes: list[Node] = []
+        for index, node in enumerate(self.node_names):
+            before = [nodes[-1].applied] if nodes else keepers.applied
+            nodes.append(self._node(index, node, keepers.hosts, before))
+        self.instance_ids = [node.instance_id for node in nodes]
+        self.fingerprint = pulumi.Output.all(*[node.applied.sha256 for node in nodes]).apply(" ".join)
+        kind = InVpc if context.settings.clickhouseReach == "direct" else Tunnel
+        # Known once the last node serves: whoever uses the endpoint comes after.
+        ready = pulumi.Output.all(*[node.applied.said for node in nodes])
+        self.endpoint = ClickHouseEndpoint(
+            host=ready.apply(lambda _: self.host),
+            port=pulumi.Output.from_input(names.HTTPS_PORT),
+            user=pulumi.Output.from_input("migrator"),
+            secure=pulumi.Output.from_input(True),
+            # The server's own format_schema_path.
+            schema_folder=pulumi.Output.from_input(""),
+            access=self.access_of("migrator", kind),
+        )
+        self.register_outputs({"host": self.host, "instanceIds": self.instance_ids})
+
+    def access_of(self, user: str, kind: type = InVpc) -> dict[str, Any]:
+        """How `user` gets in: from inside of the network, or by a tunnel."""
+        args: dict[str, pulumi.Input[Any]] = {
+            "region": self._args.context.settings.awsRegion,
+            "secret_arn": self.users[user],
+            "ca_pem": self.ca_pem,
+        }
+        if kind is Tunnel:
+            args["instance_ids"] = self.instance_ids
+        return access_input(kind, **args)
+
+    def _node(self, index: int, node: str, keepers: list[str], before: list[Any]) -> Node:
+        args, storage = self._args, self._storage
+        context, settings = args.context, args.context.settings
+        host = f"{node}.{names.zone(context)}"
+        certificate = self._certificates.node(node, [host, self.host])
+        by_user = dict(self._secrets.arns)
+        secrets: dict[str, pulumi.Input[Any]] = {
+            "tls": certificate.arn,
+            "users": {user: by_user[user] for user in names.users(context)},
+        }
+        if INTERSERVER in by_user:
+            secrets[INTERSERVER] = by_user[INTERSERVER]
+        key_arns: list[pulumi.Input[str]] = [args.key_arn]
+        secret_arns: list[pulumi.Input[str]] = [certificate.arn, *by_user.values()]
+        if settings.kafkaAuth == "scram":
+            secrets["kafka"] = args.kafka.credentials["clickhouse"]
+            secret_arns.append(args.kafka.credentials["clickhouse"])
+            key_arns.append(args.kafka.credentials_key_arn)
+        role = NodeRole(
+            f"{node}-role",
+            RoleArgs(
+                context=context,
+                node=node,
+                key_arns=key_arns,
+                secret_arns=secret_arns,
+                bundles_arn=storage.bundles.arn,
+                log_group_arn=self._logs.group.arn,
+                data_arn=storage.data.arn,
+                backups_arn=storage.backups.arn,
+                kafka=args.kafka.client_policy("clickhouse") if settings.kafkaAuth == "iam" else (),
+            ),
+            context.options(self),
+        )
+        several = len(self.node_names) > 1
+        others = "the others serve meanwhile" if several else "the only node: queries fail, ingest waits in Kafka"
+        return Node(
+            node,
+            NodeArgs(
+                context=context,
+                host=host,
+                zone=args.network.zones[index],
+                subnet_id=args.network.private_subnet_ids[index],
+                security_group_id=args.firewall.clickhouse,
+                instance_type=settings.clickhouseInstanceType,
+                key_arn=args.key_arn,
+                role=role,
+                dns_zone_id=self._dns_zone_id,
+                bundles=storage.bundles.name,
+                volumes=[
+                    VolumeArgs(
+                        "hot",
+                        names.HOT,
+                        settings.clickhouseHotGiB,
+                        iops=settings.clickhouseHotIops,
+                        throughput=settings.clickhouseHotThroughputMiB,
+                    ),
+                    VolumeArgs("slow", names.SLOW, settings.clickhouseSlowGiB, settings.clickhouseSlowType),
+                ],
+                bundle=lambda known: self._bundle(node, host, keepers, known),
+                known={
+                    "secrets": secrets,
+                    "ca_pem": self.ca_pem,
+                    "cidr": args.network.cidr,
+                    "data": storage.data.name,
+                    "backups": storage.backups.name,
+                    "log_group": self._logs.group.name,
+                },
+                triggers=[certificate.version, *self._secrets.versions.values()],
+                effect=f"{node} restarts unless only users or certificates change; {others}",
+                after=[*before, *storage.ready, certificate.resource],
+                shared_name=self.host,
+            ),
+            context.options(self),
+        )
+
+    def _bundle(self, node: str, host: str, keepers: list[str], known: Mapping[str, Any]) -> str:
+        settings = self._args.context.settings
+        networks = [known["cidr"], *settings.clickhouseAllowedCidrs]
+        values = ServerValues(node, host, networks, known["data"], known["backups"], keepers)
+        plan = {
+            **server_plan(node, host, bool(keepers)),
+            "region": settings.awsRegion,
+            **{key: known[key] for key in ("secrets", "ca_pem", "volumes")},
+        }
+        logs_ = [f"{names.LOGS}/clickhouse-server.log", f"{names.LOGS}/clickhouse-server.err.log"]
+        agent = agent_config(settings.awsRegion, node, known["log_group"], [names.HOT, names.SLOW], logs_)
+        return bundle(plan, server_files(settings, values), agent)
