@@ -99,7 +99,6 @@ class Jobs(pulumi.ComponentResource):
                 schedule_expression=job.schedule,
                 schedule_expression_timezone="UTC",
                 flexible_time_window={"mode": "OFF"},
-                kms_key_arn=args.key_arn,
                 target=aws.scheduler.ScheduleTargetArgs(
                     arn=args.cluster.arn,
                     role_arn=starter.arn,
@@ -150,7 +149,6 @@ def start_statements(
     context: Context, family: str, execution_role: str, task_role: str, cluster: str, queue: str, key: str
 ) -> list[dict[str, Any]]:
     """What the Scheduler does: start this task in this cluster, with its two roles, or put the call into the queue."""
-    account, region = context.settings.awsAccount, context.settings.awsRegion
     return [
         {
             "Effect": "Allow",
@@ -176,12 +174,7 @@ def start_statements(
             "Effect": "Allow",
             "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
             "Resource": key,
-            "Condition": {
-                "StringEquals": {
-                    "kms:CallerAccount": account,
-                    "kms:ViaService": [f"sqs.{region}.amazonaws.com", f"scheduler.{region}.amazonaws.com"],
-                }
-            },
+            "Condition": {"StringEquals": {"kms:ViaService": f"sqs.{context.settings.awsRegion}.amazonaws.com"}},
         },
     ]
 
