@@ -8,6 +8,7 @@ from pathlib import Path
 import pulumi
 
 from infra.endpoints import ClickHouseEndpoint, Direct, access_input
+from infra.errors import UserError
 from infra.local.clickhouse import command
 from infra.local.folder import Folder
 from infra.local.process import Process, ProcessArgs, digest
@@ -42,7 +43,13 @@ class ClickHouseArgs:
 
 
 def config_files(args: ClickHouseArgs, server: bool) -> dict[Path, str]:
-    """config.xml and users.xml; `server`: for a real `clickhouse server` rather than chdb."""
+    """config.xml and users.xml; `server`: for a real `clickhouse server` rather than chdb. Raises UserError."""
+    if server and args.settings.tenantReaders:
+        raise UserError(
+            f"tenantReaders: found {', '.join(args.settings.tenantReaders)}, and a clickhouse server on PATH: part of what "
+            "fences a reader stands in front of chdb alone (docs/decisions/0005-tenant-readers.md). Leave the setting empty, "
+            "or take the server off PATH, then chdb is used"
+        )
     values = {
         "database": DATABASE,
         "data_dir": args.data,
