@@ -29,7 +29,7 @@ NO_BROKERS = "use1-az3"
 
 def problems(settings: Settings) -> list[str]:
     """Every contradiction in the settings, as `key: what is wrong`."""
-    found = [*_retention(settings)]
+    found = [*_retention(settings), *_readers(settings)]
     if settings.platform == "aws":
         for rule in (_network, _kafka, _clickhouse, _collector, _grafana):
             found += rule(settings)
@@ -56,6 +56,13 @@ def _retention(s: Settings) -> Iterator[str]:
         yield "retentionSlowDays: above retentionRawDays: rows would be deleted before they move"
     if s.retentionS3Days and not s.retentionSlowDays <= s.retentionS3Days <= s.retentionRawDays:
         yield "retentionS3Days: must lie between retentionSlowDays and retentionRawDays, or be 0"
+
+
+def _readers(s: Settings) -> Iterator[str]:
+    if s.tenantReaders and s.platform != "local":
+        yield f"tenantReaders: only on platform local so far, not on {s.platform}: leave it empty"
+    if len(set(s.tenantReaders)) != len(s.tenantReaders):
+        yield "tenantReaders: a tenant stands in it twice"
 
 
 def _network(s: Settings) -> Iterator[str]:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from clickhouse_connect.driver.client import Client
 
 from infra.clickhouse import connect
 from infra.endpoints import ClickHouseAddress, Direct
+from infra.errors import UserError
+from infra.local.clickhouse.component import ClickHouseArgs, config_files
+from infra.settings import parse_settings
 from tests.pipeline.clickhouse_front import Answer, Front
 from tests.pipeline.worker_world import apply_schema, client_of, deliver, make_spans
 
@@ -331,10 +335,19 @@ def test_it_lists_what_it_may_read_and_nothing_else(front: Front):
 
 
 def test_a_tenants_name_that_users_xml_cannot_hold_is_refused():
-    from infra.errors import UserError
-    from infra.settings import parse_settings
-
     assert parse_settings({"tenantReaders": ["acme", "a-1_b"]}, "s").tenantReaders == ["acme", "a-1_b"]
     for name in ("a.b", "A", "", "a'b", "<x/>", "a" * 64):
         with pytest.raises(UserError, match="tenantReaders"):
             parse_settings({"tenantReaders": [name]}, "s")
+    with pytest.raises(UserError, match="tenantReaders: a tenant stands in it twice"):
+        parse_settings({"tenantReaders": ["acme", "acme"]}, "s")
+
+
+def test_where_the_fence_would_have_a_hole_there_are_no_readers(tmp_path: Path):
+    """A real server has no front that keeps a reader to its views; other platforms have no readers yet."""
+    args = ClickHouseArgs(parse_settings({"tenantReaders": ["acme"]}, "s"), tmp_path / "run", tmp_path / "data")
+    with pytest.raises(UserError, match=r"tenantReaders: found acme, .* server on PATH"):
+        config_files(args, server=True)
+    assert "reader-acme" in config_files(args, server=False)[tmp_path / "run/clickhouse/users.xml"]
+    with pytest.raises(UserError, match="tenantReaders: only on platform local so far"):
+        parse_settings({"platform": "aws", "tenantReaders": ["acme"]}, "s")
