@@ -199,6 +199,9 @@ class Parts:
     """Part to its version and configuration's hash: the canary runs again when one changes."""
     topics: Sequence[pulumi.Resource]
     """The Kafka topics: reading begins when they are there."""
+    grafana: GrafanaEndpoint | None = None
+    dashboards: ClickHouseEndpoint | None = None
+    """ClickHouse as Grafana reaches it, by the user who can only read; there where grafana is."""
 
 
 class Platform(Protocol):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pulumi
 
+from infra.config import PROJECT
 from infra.endpoints import KafkaAddress, Parts, Platform
 from infra.guard import check_account
 from infra.postdeploy.canary import Canary
+from infra.postdeploy.grafana import Dashboard, DataSource, Folder, Plugin
 from infra.postdeploy.ingest import Ingest
 from infra.postdeploy.migration_steps import Migrations
 from infra.postdeploy.prices import ModelPrices
@@ -27,6 +30,7 @@ def deploy(settings: Settings, stack: str) -> None:
     migrations, ingest = schema(settings, parts)
     canary = prove(parts, migrations, ingest)
     platform.worker(after=[canary])
+    show(stack, parts, after=[migrations])
 
     pulumi.export("otlpHttp", parts.otlp.http_url)
     pulumi.export("otlpGrpc", parts.otlp.grpc_target)
@@ -75,6 +79,34 @@ def schema(settings: Settings, parts: Parts) -> tuple[Migrations, Ingest]:
 def placeholders(settings: Settings, found: dict[str, Any]) -> dict[str, Any]:
     """What fills the placeholders of the SQL files."""
     return template_values(settings, KafkaAddress(found["servers"], found["protocol"]), found["folder"])
+
+
+def show(stack: str, parts: Parts, after: Sequence[pulumi.Resource]) -> None:
+    """Dashboards in a folder of the stack's own, on a data source that can only read."""
+    if parts.grafana is None or parts.dashboards is None:
+        return
+    from infra.dashboards.overview import overview
+
+    uid = f"{PROJECT}-{stack}"
+    plugin = Plugin("grafana-plugin", parts.grafana)
+    source = DataSource(
+        "grafana-clickhouse",
+        parts.grafana,
+        uid,
+        parts.dashboards,
+        parts.fingerprints["clickhouse"],
+        pulumi.ResourceOptions(depends_on=[plugin, *after]),
+    )
+    folder = Folder("grafana-folder", parts.grafana, uid, f"Agents ({stack})")
+    Dashboard(
+        "dashboard-overview",
+        parts.grafana,
+        f"{uid}-overview",
+        uid,
+        overview(f"{uid}-overview"),
+        pulumi.ResourceOptions(depends_on=[folder, source]),
+    )
+    pulumi.export("dashboard", pulumi.Output.format("{}/d/{}-overview", parts.grafana.url, uid))
 
 
 def prove(parts: Parts, migrations: Migrations, ingest: Ingest) -> Canary:

@@ -155,6 +155,13 @@ class AwsPlatform(pulumi.ComponentResource):
                 "collector": self._collector.fingerprint,
             },
             topics=self._kafka.topics,
+            grafana=self._grafana.endpoint if self._grafana else None,
+            dashboards=replace(
+                self._clickhouse.endpoint,
+                user=pulumi.Output.from_input("dashboards"),
+                # Grafana is in the network; the step only reads what it needs to know.
+                access=self._clickhouse.access_of("dashboards"),
+            ),
         )
 
     def _worker_parts(self) -> Parts:
