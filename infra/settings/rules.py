@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from infra.settings.aws import EXAMPLE_ACCOUNT, EXAMPLE_DOMAIN
+from infra.settings.instances import memory_gib
 
 if TYPE_CHECKING:
     from infra.settings import Settings
 
+LEAST_MEMORY_GIB = {"clickhouseInstanceType": 4, "clickhouseKeeperInstanceType": 1}
+"""Below, ClickHouse's own buffers and caches leave queries nothing."""
 SMALLEST_COLD_VOLUME_GIB = 125
 """What EBS takes for st1 and sc1 (EBS volume types)."""
 VPC_PREFIXES = (16, 22)
@@ -158,6 +161,14 @@ def _clickhouse(s: Settings) -> Iterator[str]:
         yield f"clickhouseReplicas: {s.clickhouseReplicas}, and there are {s.networkZones} zones: one node a zone"
     if s.clickhouseReplicas > 1 and s.networkZones < 3:
         yield "clickhouseReplicas: replicas need three Keepers, one a zone: set networkZones to 3"
+    for key in ("clickhouseInstanceType", "clickhouseKeeperInstanceType"):
+        try:
+            memory = memory_gib(getattr(s, key))
+        except ValueError as error:
+            yield f"{key}: {error}"
+        else:
+            if memory < LEAST_MEMORY_GIB[key]:
+                yield f"{key}: {getattr(s, key)} has {memory:g} GiB of memory, and {LEAST_MEMORY_GIB[key]} are needed"
     if s.clickhouseSlowType != "gp3" and s.clickhouseSlowGiB < SMALLEST_COLD_VOLUME_GIB:
         yield f"clickhouseSlowGiB: {s.clickhouseSlowType} volumes begin at {SMALLEST_COLD_VOLUME_GIB} GiB"
     if s.clickhouseHotIops > 500 * s.clickhouseHotGiB:

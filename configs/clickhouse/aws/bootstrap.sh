@@ -3,6 +3,9 @@ set -eu
 umask 077
 folder=/opt/agent-telemetry
 mkdir -p "$folder"
+# One at a time.
+exec 9>"$folder/lock"
+flock -w 60 9
 aws s3api get-object --region {{ region }} --bucket {{ bucket }} --key {{ key }} "$folder/bundle.json" >/dev/null
 echo {{ check }} | sha256sum --check --quiet
 rm -rf "$folder/bundle"

@@ -15,6 +15,7 @@ from infra.guard import versions
 from infra.paths import CONFIGS
 from infra.schema import DATABASE
 from infra.settings import Settings
+from infra.settings.instances import memory_gib
 from infra.templates import render
 from infra.worker.statements import ROLLUPS
 
@@ -22,6 +23,7 @@ SHARED = CONFIGS / "clickhouse"
 OURS = SHARED / "aws"
 APPLY = Path(__file__).parent / "apply"
 DASHBOARDS_SECONDS = 30
+READY_PORT = 9182
 SERVER_UNIT, KEEPER_UNIT = "clickhouse-server", "clickhouse-keeper"
 
 
@@ -47,7 +49,7 @@ def package() -> dict[str, str]:
 
 def query_memory_bytes(settings: Settings) -> int:
     """What one query may use: half of the smallest server's memory that a stack like this has."""
-    return int(names.memory_gib(settings.clickhouseInstanceType) * 2**30 / 2)
+    return int(memory_gib(settings.clickhouseInstanceType) * 2**30 / 2)
 
 
 def server_files(settings: Settings, values: ServerValues) -> dict[str, str]:
@@ -102,6 +104,7 @@ def keeper_files(number: int, keepers: Sequence[str]) -> dict[str, str]:
         "log_folder": names.LOGS,
         "secret_folder": f"{names.KEEPER_CONFIG}/tls",
         "number": number,
+        "ready_port": READY_PORT,
         "keepers": keepers,
     }
     files = {f"{names.KEEPER_CONFIG}/config.xml": render(OURS / "keeper.xml", values)}
@@ -127,6 +130,7 @@ def server_plan(node: str, host: str, replicated: bool) -> dict[str, Any]:
         "owned_folders": [f"{names.SERVER_CONFIG}/config.d", f"{names.SERVER_CONFIG}/users.d"],
         "error_log": f"{names.LOGS}/clickhouse-server.err.log",
         "replicated": replicated,
+        "https_port": names.HTTPS_PORT,
     }
 
 
@@ -138,6 +142,7 @@ def keeper_plan(node: str, host: str, peers: Sequence[str]) -> dict[str, Any]:
         "owned_folders": [],
         "error_log": f"{names.LOGS}/clickhouse-keeper.err.log",
         "peers": list(peers),
+        "ready_port": READY_PORT,
     }
 
 

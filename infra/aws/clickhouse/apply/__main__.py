@@ -17,25 +17,25 @@ BUNDLE = Path(__file__).resolve().parents[1]
 AGENT_CONFIG = "/opt/aws/amazon-cloudwatch-agent/etc/agent-telemetry.json"
 
 
-def main(bundle: Path = BUNDLE, root: Path = Path("/")) -> None:
+def main(bundle: Path = BUNDLE, root: Path = Path("/"), owner: str = "clickhouse", admin: str = "root") -> None:
     """Everything, again and again with the same result; what is as it should be is left alone."""
     plan: dict[str, Any] = json.loads((bundle / "plan.json").read_text())
     plan["root"] = "" if root == Path("/") else str(root)
-    files = Files(root, "clickhouse")
+    files = Files(root, owner, admin)
     volumes.mount(files, plan["volumes"])
     files.user(plan["folders"][0])
-    for folder in plan["folders"]:
+    for folder in (*plan["folders"], plan["secret_folder"]):
         files.folder(folder)
-    files.folder(plan["secret_folder"], 0o750)
-    replaced = program.install(files, plan["package"], plan["version"], plan["pin"])
+    program.install(files, plan["package"], plan["version"], plan["pin"])
     wanted = _wanted(files, bundle, plan)
     for path, text in wanted.items():
         files.write(path, text, 0o644 if path.startswith("/etc/systemd/") else 0o640)
     for folder in plan["owned_folders"]:
         files.remove_others(folder, wanted)
-    _agent(files, bundle)
-    service.bring_up(plan, [*(["clickhouse program"] if replaced else []), *_of_service(files.changed)])
+    service.bring_up(plan, files.changed)
     service.wait(plan)
+    files.finished()
+    _agent(Files(root, owner, admin), bundle)
     say(f"{plan['name']}: ClickHouse {plan['version']} serves")
 
 
@@ -49,17 +49,16 @@ def _wanted(files: Files, bundle: Path, plan: Mapping[str, Any]) -> dict[str, st
     return texts
 
 
-def _of_service(changed: list[str]) -> list[str]:
-    return [path for path in changed if path != AGENT_CONFIG]
-
-
 def _agent(files: Files, bundle: Path) -> None:
     """Disk, memory and logs to CloudWatch. A node that serves without them is better than none: this only warns."""
     source = bundle / "cloudwatch-agent.json"
     try:
         if not succeeds(["rpm", "-q", "amazon-cloudwatch-agent"]):
             run(["dnf", "install", "-y", "-q", "amazon-cloudwatch-agent"])
+            # The logs are the service's own.
+            run(["usermod", "--append", "--groups", files.owner, "cwagent"])
         changed = files.write(AGENT_CONFIG, source.read_text(), 0o644)
+        files.finished()
         if not changed and succeeds(["systemctl", "is-active", "--quiet", "amazon-cloudwatch-agent"]):
             return
         control = "/opt/aws/amazon-cloudwatch-agent/bin/amazon-cloudwatch-agent-ctl"

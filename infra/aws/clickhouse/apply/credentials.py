@@ -70,7 +70,7 @@ def _operator(files: Files, plan: Mapping[str, Any]) -> str:
     known = text.partition(marks[0])[2].partition(marks[1])[0]
     password = known or secrets.token_urlsafe(32)
     wanted = (
-        "<config><host>127.0.0.1</host><port>9440</port><secure>1</secure><user>operator</user>"
+        "<config><host>localhost</host><port>9440</port><secure>1</secure><user>operator</user>"
         f"<password>{password}</password><openSSL><client><caConfig>{plan['secret_folder']}/ca.pem</caConfig>"
         "<loadDefaultCAFile>false</loadDefaultCAFile><verificationMode>strict</verificationMode></client></openSSL></config>\n"
     )

@@ -18,15 +18,15 @@ PROGRAM = "/usr/local/bin/clickhouse"
 RECORD = "/opt/agent-telemetry/clickhouse-version"
 
 
-def install(files: Files, url: str, version: str, pin: str) -> bool:
-    """Whether the program was replaced. The running one is untouched until its restart.
+def install(files: Files, url: str, version: str, pin: str) -> None:
+    """The program, replaced when it is of another version. The running one is untouched until its restart.
 
     `pin`: the archive's sha512. Without one the archive must match the sum that the vendor keeps beside it.
     """
     record = files.at(RECORD)
     wanted = f"{version} {pin}"
     if files.at(PROGRAM).exists() and record.exists() and record.read_text() == wanted:
-        return False
+        return
     with tempfile.TemporaryDirectory(dir=record.parent) as folder:
         archive = Path(folder, "clickhouse.tgz")
         _download(url, archive)
@@ -40,10 +40,10 @@ def install(files: Files, url: str, version: str, pin: str) -> bool:
         if version not in said:
             new.unlink()
             raise Failed(f"{url} holds another version: {said.strip() or 'it does not run here'}")
+        files.note(f"ClickHouse {version}")
         new.replace(files.at(PROGRAM))
     record.write_text(wanted)
     say(f"ClickHouse {version} installed")
-    return True
 
 
 def _download(url: str, target: Path) -> None:
