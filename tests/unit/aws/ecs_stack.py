@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import pulumi
@@ -56,10 +55,18 @@ def settings(**more: Any) -> Settings:
     return parse_settings(given, "test")
 
 
-@cache
+_MADE: dict[str, Made] = {}
+
+
 def declare(preview: bool = False, **more: Any) -> Made:
-    """Everything on ECS."""
-    chosen = settings(**more)
+    """Everything on ECS; made once for the same settings."""
+    key = json.dumps([preview, more], sort_keys=True)
+    if key not in _MADE:
+        _MADE[key] = _declared(preview, settings(**more))
+    return _MADE[key]
+
+
+def _declared(preview: bool, chosen: Settings) -> Made:
     scram = chosen.kafkaAuth == "scram"
     with program(preview) as cloud:
         cloud.outputs.update(COMPUTED)
