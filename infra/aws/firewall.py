@@ -27,13 +27,13 @@ OTLP_DOORS = (HTTPS, 4317)
 CLICKHOUSE_HTTPS, CLICKHOUSE_NATIVE, INTERSERVER = 8443, 9440, 9010
 KEEPER_CLIENT, KEEPER_RAFT = 9281, 9234
 GROUPS = {
-    "load_balancer": "the collector's load balancer",
+    "load_balancer": "load balancer",
     "collector": "collector tasks",
     "kafka": "Kafka brokers",
     "clickhouse": "ClickHouse nodes",
     "keeper": "ClickHouse Keepers",
     "worker": "worker and jobs",
-    "grafana": "Grafana's way into the VPC",
+    "grafana": "way of Grafana into the VPC",
     "endpoints": "AWS interface endpoints",
 }
 """A change of these texts replaces the groups; the brokers' group would take the Kafka cluster with it."""

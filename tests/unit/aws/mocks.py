@@ -50,6 +50,8 @@ class Cloud(Mocks):
     """Type token to outputs that AWS would compute."""
     answers: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Invoke token to its answer."""
+    answer: Callable[[str, dict[str, Any]], dict[str, Any]] | None = None
+    """Answers an invoke by its arguments, before `answers`."""
     requests: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
@@ -61,6 +63,8 @@ class Cloud(Mocks):
             "name": args.inputs.get("name") or args.name,
             "bucket": args.inputs.get("bucket") or args.name,
         }
+        if args.typ == "aws:ec2/eip:Eip":
+            computed["publicIp"] = f"203.0.113.{9 + len(self.of(args.typ))}"
         if zone := args.inputs.get("availabilityZoneId"):
             computed["availabilityZone"] = ZONES.get(zone, f"zone-of-{zone}")
         # A dynamic resource answers what it was given.
@@ -68,6 +72,8 @@ class Cloud(Mocks):
 
     def call(self, args: mocks.MockCallArgs) -> Any:
         self.calls.append((args.token, dict(args.args)))
+        if self.answer is not None:
+            return self.answer(args.token, dict(args.args))
         return {**ANSWERS.get(args.token, {}), **self.answers.get(args.token, {})}
 
     def of(self, type_: str) -> list[Made]:
@@ -110,7 +116,7 @@ class Monitor(mocks.MockMonitor):
 ZONES = {"euc1-az2": "eu-central-1a", "euc1-az3": "eu-central-1b", "euc1-az1": "eu-central-1c"}
 COMPUTED: dict[str, dict[str, Any]] = {
     "aws:ec2/vpc:Vpc": {"defaultNetworkAclId": "acl-1", "mainRouteTableId": "rtb-main"},
-    "aws:ec2/eip:Eip": {"publicIp": "203.0.113.10", "allocationId": "eipalloc-1"},
+    "aws:ec2/eip:Eip": {"allocationId": "eipalloc-1"},
     "aws:ec2/instance:Instance": {"privateIp": "10.80.64.10", "availabilityZone": "eu-central-1a"},
     "aws:lb/loadBalancer:LoadBalancer": {
         "dnsName": "lb.eu-central-1.elb.amazonaws.com",
