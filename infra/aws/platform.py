@@ -9,7 +9,7 @@ from typing import Any
 import pulumi
 
 from infra.aws.access import KeptKeyBucketCredential
-from infra.aws.clickhouse import ClickHouse, ClickHouseArgs
+from infra.aws.clickhouse.component import ClickHouse, ClickHouseArgs
 from infra.aws.collector import Collector, CollectorArgs
 from infra.aws.context import Context, make_provider, tagging
 from infra.aws.costs import estimate

@@ -1,5 +1,4 @@
-"""ClickHouse on EC2: nodes with their own volumes, Keepers, certificates, buckets, and what runs on the nodes."""
+"""ClickHouse on EC2: nodes with their own volumes, Keepers, certificates, buckets, and what runs on the nodes.
 
-from infra.aws.clickhouse.component import ClickHouse, ClickHouseArgs
-
-__all__ = ["ClickHouse", "ClickHouseArgs"]
+Imports nothing: the worker's image runs the backup from here, without Pulumi's provider packages.
+"""

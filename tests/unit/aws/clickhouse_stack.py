@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pulumi
 
-from infra.aws.clickhouse import ClickHouse, ClickHouseArgs
+from infra.aws.clickhouse.component import ClickHouse, ClickHouseArgs
 from infra.aws.context import Context, make_provider, tagging
 from infra.settings import Settings, parse_settings
 from tests.unit.aws.mocks import ACCOUNT, REGION, Cloud, program
