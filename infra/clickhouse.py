@@ -27,14 +27,15 @@ def connect(address: ClickHouseAddress, access: Access, wait_seconds: float = 15
     Raises UserError when it does not answer by then.
     """
     with access.open(address.host, address.port) as reached:
-        client = _client(address, reached, wait_seconds, options)
+        client = open_client(address, reached, wait_seconds, **options)
         try:
             yield client
         finally:
             client.close()
 
 
-def _client(address: ClickHouseAddress, reached: Reached, wait_seconds: float, options: dict[str, Any]) -> Client:
+def open_client(address: ClickHouseAddress, reached: Reached, wait_seconds: float, **options: Any) -> Client:
+    """The same without closing it."""
     import clickhouse_connect
     from clickhouse_connect.driver.exceptions import OperationalError
 

@@ -96,8 +96,10 @@ def up(
     load_program()
     try:
         stack.up(
-            # A part that was killed from outside is drift, which only a refresh sees.
+            # A part that was killed from outside is drift, which only a refresh sees. With the program at hand each
+            # resource is looked at where its turn comes: one pass, one dynamic provider, and a healed part is asked.
             refresh=existed,
+            run_program=existed,
             diff=diff,
             suppress_outputs=True,
             show_secrets=False,
@@ -137,6 +139,7 @@ def preview(
     try:
         stack.preview(
             refresh=refresh,
+            run_program=refresh,
             diff=diff,
             on_event=pending.take,
             **_display(),

@@ -138,7 +138,7 @@ def test_an_up_killed_half_way_is_continued_by_the_next() -> None:
         ({"kafkaPrt": 1}, "kafkaPrt: unknown setting"),
         ({"kafkaPartitions": "many"}, "kafkaPartitions"),
         ({"kafkaEncoding": "avro"}, "kafkaEncoding"),
-        ({"retentionSlowDays": 400}, "retentionSlowDays is above retentionRawDays"),
+        ({"retentionSlowDays": 400}, "retentionSlowDays: above retentionRawDays"),
     ],
 )
 def test_a_wrong_setting_is_refused_by_name_before_anything_is_touched(settings: dict, message: str) -> None:
