@@ -6,9 +6,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._listoffsets import EarliestSpec, LatestSpec, OffsetSpec
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from infra.endpoints import NO_CREDENTIAL, KafkaAddress
 from infra.errors import UserError
@@ -42,41 +40,37 @@ def read_positions(
 
     Raises UserError when the broker does not answer or a topic is missing.
     """
-    admin = AdminClient(
-        kafka.client_properties(credential),
-        # Without a logger of its own the library writes every failed connection to stderr.
-        logger=_QUIET,
-    )
     try:
-        return [position for topic in GROUPS for position in _topic(admin, topic, timeout)]
+        return [position for topic in GROUPS for position in _topic(kafka, credential, topic, timeout)]
     except KafkaException as error:
         raise UserError(
             f"Kafka at {kafka.bootstrap_servers} did not answer: {error.args[0].str()}; `telemetry status` shows its state"
         ) from None
 
 
-def _topic(admin: AdminClient, topic: str, timeout: float) -> list[Position]:
-    metadata = admin.list_topics(topic, timeout=timeout).topics[topic]
-    if metadata.error is not None:
-        raise UserError(f"topic {topic}: {metadata.error.str()}; `telemetry up` creates the topics")
-    partitions = [TopicPartition(topic, number) for number in sorted(metadata.partitions)]
-    asked = ConsumerGroupTopicPartitions(GROUPS[topic], partitions)
-    groups = admin.list_consumer_group_offsets([asked], request_timeout=timeout)
-    committed = {item.partition: item.offset for item in groups[GROUPS[topic]].result().topic_partitions or []}
+def _topic(kafka: KafkaAddress, credential: Mapping[str, str], topic: str, timeout: float) -> list[Position]:
+    # A consumer of ClickHouse's group that never joins it. The admin client's way to a group's offsets ended the whole
+    # process with a segmentation fault while a broker was just coming back (librdkafka 2.16.0).
+    consumer = Consumer(
+        {**kafka.client_properties(credential), "group.id": GROUPS[topic], "enable.auto.commit": False},
+        # Without a logger of its own the library writes every failed connection to stderr.
+        logger=_QUIET,
+    )
+    try:
+        metadata = consumer.list_topics(topic, timeout=timeout).topics[topic]
+        if metadata.error is not None:
+            raise UserError(f"topic {topic}: {metadata.error.str()}; `telemetry up` creates the topics")
+        partitions = [TopicPartition(topic, number) for number in sorted(metadata.partitions)]
+        return [_position(consumer, item, timeout) for item in consumer.committed(partitions, timeout=timeout)]
+    finally:
+        consumer.close()
 
-    def offsets(spec: OffsetSpec) -> dict[int, int]:
-        futures = admin.list_offsets({item: spec for item in partitions}, request_timeout=timeout)
-        return {item.partition: future.result().offset for item, future in futures.items()}
 
-    begin, end = offsets(EarliestSpec()), offsets(LatestSpec())
-    return [
-        Position(
-            topic,
-            item.partition,
-            begin[item.partition],
-            end[item.partition],
-            # Kafka answers a negative number where the group has committed nothing.
-            committed[item.partition] if committed.get(item.partition, -1) >= 0 else None,
-        )
-        for item in partitions
-    ]
+def _position(consumer: Consumer, committed: TopicPartition, timeout: float) -> Position:
+    if committed.error is not None:
+        raise KafkaException(committed.error)
+    begin, end = consumer.get_watermark_offsets(TopicPartition(committed.topic, committed.partition), timeout=timeout)
+    # Kafka answers a negative number where the group has committed nothing.
+    return Position(
+        committed.topic, committed.partition, begin, end, committed.offset if committed.offset >= 0 else None
+    )
