@@ -28,7 +28,14 @@ class GrafanaApi:
         self._session = requests.Session()
         self._session.headers.update({"Authorization": f"Bearer {token}", "Accept": "application/json"})
         # Every call here can be made again: uids are fixed and writes overwrite.
-        retry = Retry(total=5, backoff_factor=1, status_forcelist=RETRIED, allowed_methods=None, raise_on_status=False)
+        retry = Retry(
+            total=5,
+            connect=1,
+            backoff_factor=0.5,
+            status_forcelist=RETRIED,
+            allowed_methods=None,
+            raise_on_status=False,
+        )
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, HTTPAdapter(max_retries=retry))
 

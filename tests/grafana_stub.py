@@ -1,0 +1,201 @@
+"""A stand-in for Grafana's HTTP API: what the steps call, with what Grafana refuses. State is kept in memory."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+UID = re.compile(r"[a-zA-Z0-9_-]{1,40}")
+DATA_SOURCE_KEYS = {
+    "uid",
+    "name",
+    "type",
+    "access",
+    "url",
+    "jsonData",
+    "secureJsonData",
+    "isDefault",
+    "database",
+    "user",
+}
+SAVE_KEYS = {"dashboard", "folderUid", "overwrite", "message"}
+CATALOGUE = ("grafana-clickhouse-datasource",)
+
+
+@dataclass
+class Grafana:
+    """One Grafana. `fail`: calls that it refuses, as (method, beginning of path) to status and message."""
+
+    token: str = "glsa_test"
+    plugins: set[str] = field(default_factory=set)
+    data_sources: dict[str, dict[str, Any]] = field(default_factory=dict)
+    folders: dict[str, dict[str, Any]] = field(default_factory=dict)
+    dashboards: dict[str, dict[str, Any]] = field(default_factory=dict)
+    reachable: bool = True
+    """Whether its data sources reach ClickHouse."""
+    fail: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
+    calls: list[tuple[str, str]] = field(default_factory=list)
+    url: str = ""
+
+    def answer(self, method: str, path: str, token: str, body: Any) -> tuple[int, Any]:
+        """Status and JSON of one call."""
+        path = path.partition("?")[0]
+        self.calls.append((method, path))
+        if token != self.token:
+            return 401, {"message": "Invalid API key"}
+        for (verb, start), (status, message) in self.fail.items():
+            if verb == method and path.startswith(start):
+                return status, {"message": message}
+        for verb, pattern, handle in self._routes():
+            found = re.fullmatch(pattern, path)
+            if verb == method and found:
+                return handle(*found.groups(), *([body] if method in ("POST", "PUT") else []))
+        return 404, {"message": "Not found"}
+
+    def _routes(self) -> list[tuple[str, str, Callable[..., tuple[int, Any]]]]:
+        return [
+            ("GET", r"/api/plugins/([^/]+)/settings", self._plugin),
+            ("POST", r"/api/plugins/([^/]+)/install", self._install),
+            ("GET", r"/api/datasources/uid/([^/]+)", lambda uid: self._get(self.data_sources, uid)),
+            ("GET", r"/api/datasources/uid/([^/]+)/health", self._health),
+            ("POST", r"/api/datasources", self._new_source),
+            ("PUT", r"/api/datasources/uid/([^/]+)", self._put_source),
+            ("DELETE", r"/api/datasources/uid/([^/]+)", lambda uid: self._delete(self.data_sources, uid)),
+            ("GET", r"/api/folders/([^/]+)", lambda uid: self._get(self.folders, uid)),
+            ("POST", r"/api/folders", self._new_folder),
+            ("PUT", r"/api/folders/([^/]+)", self._put_folder),
+            ("DELETE", r"/api/folders/([^/]+)", self._delete_folder),
+            ("GET", r"/api/dashboards/uid/([^/]+)", lambda uid: self._get(self.dashboards, uid)),
+            ("POST", r"/api/dashboards/db", self._save),
+            ("DELETE", r"/api/dashboards/uid/([^/]+)", lambda uid: self._delete(self.dashboards, uid)),
+        ]
+
+    def _get(self, kept: dict[str, Any], uid: str) -> tuple[int, Any]:
+        return (200, kept[uid]) if uid in kept else (404, {"message": "not found"})
+
+    def _delete(self, kept: dict[str, Any], uid: str) -> tuple[int, Any]:
+        return (200, {"message": "deleted"}) if kept.pop(uid, None) else (404, {"message": "not found"})
+
+    def _plugin(self, name: str) -> tuple[int, Any]:
+        return (
+            (200, {"id": name}) if name in self.plugins else (404, {"message": "Plugin not found, no installed plugin"})
+        )
+
+    def _install(self, name: str, _body: Any) -> tuple[int, Any]:
+        if name not in CATALOGUE:
+            return 404, {"message": "plugin not in the catalogue"}
+        self.plugins.add(name)
+        return 200, {}
+
+    def _source(self, body: dict[str, Any]) -> tuple[int, Any] | None:
+        if unknown := set(body) - DATA_SOURCE_KEYS:
+            return 400, {"message": f"unknown fields {sorted(unknown)}"}
+        if body["type"] not in self.plugins:
+            return 400, {"message": "plugin not found"}
+        if not UID.fullmatch(body["uid"]) or not body["name"]:
+            return 400, {"message": "bad uid or name"}
+        if any(item["name"] == body["name"] for uid, item in self.data_sources.items() if uid != body["uid"]):
+            return 409, {"message": "data source with the same name already exists"}
+        return None
+
+    def _new_source(self, body: dict[str, Any]) -> tuple[int, Any]:
+        if body.get("uid") in self.data_sources:
+            return 409, {"message": "data source with the same uid already exists"}
+        refused = self._source(body)
+        if refused:
+            return refused
+        self.data_sources[body["uid"]] = body
+        return 200, {"datasource": body}
+
+    def _put_source(self, uid: str, body: dict[str, Any]) -> tuple[int, Any]:
+        if uid not in self.data_sources:
+            return 404, {"message": "Data source not found"}
+        refused = self._source(body)
+        if refused:
+            return refused
+        self.data_sources[uid] = body
+        return 200, {"datasource": body}
+
+    def _health(self, uid: str) -> tuple[int, Any]:
+        if uid not in self.data_sources:
+            return 404, {"message": "Data source not found"}
+        if not self.reachable or not self.data_sources[uid]["secureJsonData"].get("password"):
+            return 400, {"status": "ERROR", "message": "dial tcp: i/o timeout"}
+        return 200, {"status": "OK", "message": "Data source is working"}
+
+    def _new_folder(self, body: dict[str, Any]) -> tuple[int, Any]:
+        if body["uid"] in self.folders:
+            return 412, {"message": "the folder has been changed by someone else"}
+        if not UID.fullmatch(body["uid"]) or not body.get("title"):
+            return 400, {"message": "bad uid or title"}
+        self.folders[body["uid"]] = body
+        return 200, body
+
+    def _put_folder(self, uid: str, body: dict[str, Any]) -> tuple[int, Any]:
+        if uid not in self.folders:
+            return 404, {"message": "folder not found"}
+        if not body.get("overwrite"):
+            return 412, {"message": "the folder has been changed by someone else"}
+        self.folders[uid]["title"] = body["title"]
+        return 200, self.folders[uid]
+
+    def _delete_folder(self, uid: str) -> tuple[int, Any]:
+        inside = [item for item in self.dashboards.values() if item["meta"]["folderUid"] == uid]
+        for item in inside:
+            del self.dashboards[item["dashboard"]["uid"]]
+        return self._delete(self.folders, uid)
+
+    def _save(self, body: dict[str, Any]) -> tuple[int, Any]:
+        if unknown := set(body) - SAVE_KEYS:
+            return 400, {"message": f"unknown fields {sorted(unknown)}"}
+        model = body["dashboard"]
+        if not model.get("title") or not UID.fullmatch(model.get("uid", "")):
+            return 400, {"message": "Dashboard title and uid cannot be empty"}
+        if body["folderUid"] not in self.folders:
+            return 400, {"message": "folder not found"}
+        there = self.dashboards.get(model["uid"])
+        if there and not body.get("overwrite"):
+            return 412, {"message": "a dashboard with the same uid already exists"}
+        version = there["dashboard"]["version"] + 1 if there else 1
+        number = there["dashboard"]["id"] if there else len(self.dashboards) + 1
+        saved = {**model, "id": number, "version": version}
+        self.dashboards[model["uid"]] = {"dashboard": saved, "meta": {"folderUid": body["folderUid"]}}
+        return 200, {"uid": model["uid"], "status": "success", "version": version}
+
+
+@contextmanager
+def serving(grafana: Grafana) -> Iterator[Grafana]:
+    """Serves it on a free port of loopback; `url` is where."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def _serve(self) -> None:
+            length = int(self.headers.get("Content-Length", 0))
+            body = json.loads(self.rfile.read(length)) if length else None
+            token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+            status, answer = grafana.answer(self.command, self.path, token, body)
+            text = json.dumps(answer).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        do_GET = do_POST = do_PUT = do_DELETE = _serve
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    grafana.url = f"http://127.0.0.1:{server.server_port}"
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield grafana
+    finally:
+        server.shutdown()
+        server.server_close()
