@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -118,8 +117,8 @@ class StandInCloud:
         faults.ask(self.state.folder, op, **entry)
 
     def left(self) -> list[str]:
-        """What exists, as `type id`."""
-        return [f"{item.type} {item.id}" for item in self.state.all()]
+        """What exists, as `type id`; without AWS's own things."""
+        return [f"{item.type} {item.id}" for item in self.state.all() if not item.type.startswith("stand-in/")]
 
     def scheduled(self) -> list[str]:
         """What is deleted but waits: KMS keys, secrets in their recovery window."""
@@ -151,9 +150,11 @@ class StandInStack:
     def destroy(self, **options: Any) -> Ran:
         return self._run(self.stack.destroy, **options)
 
-    def exported(self) -> str:
-        """The state as it is stored: secrets encrypted."""
-        return json.dumps(self.stack.export_stack().deployment)
+    def stored(self) -> str:
+        """Everything that the engine wrote for this stack: state, its backups, the history, the stack file."""
+        places = (self.cloud.folder / "state", self.cloud.folder / "work")
+        files = [path for place in places for path in sorted(place.rglob("*")) if path.is_file()]
+        return "\n".join(path.read_text(errors="replace") for path in files)
 
     def _run(self, command: Callable[..., Any], **options: Any) -> Ran:
         import time

@@ -82,8 +82,8 @@ class Aws(StandIn):
                 maker = outputs.Maker(self.cloud, self.region, type_, inputs, self.default_tags)
                 id_, state = maker.make()
                 names.check_free(self.cloud, type_, state)
-                resource = Resource(type_, id_, urn, _stored(inputs), state)
-                if self.cloud.get(type_, id_):
+                resource = Resource(type_, outputs.key_of(type_, id_, state), urn, _stored(inputs), state)
+                if self.cloud.get(type_, resource.id):
                     raise Refused("AlreadyExists", f"{type_} {id_} already exists")
                 rules.before_create(self.cloud, resource)
                 self.cloud.put(resource)
@@ -94,13 +94,13 @@ class Aws(StandIn):
     def update(self, type_: str, urn: str, id_: str, state: dict, olds: dict, news: dict) -> dict:
         with self._busy(type_, news):
             with self.cloud.transaction():
-                old = self._live(type_, id_)
+                old = self._live(type_, outputs.key_of(type_, id_, state))
                 references.check(self.cloud, type_, news)
                 maker = outputs.Maker(self.cloud, self.region, type_, news, self.default_tags)
                 changed = changed_paths(old.inputs, news)
                 fresh = outputs.after_update(maker, old.outputs, changed)
-                names.check_free(self.cloud, type_, fresh, id_)
-                resource = Resource(type_, id_, urn, _stored(news), fresh)
+                names.check_free(self.cloud, type_, fresh, old.id)
+                resource = Resource(type_, old.id, urn, _stored(news), fresh)
                 rules.before_update(self.cloud, old, resource, changed)
                 self.cloud.put(resource)
                 rules.after_create(self.cloud, resource)
@@ -108,19 +108,19 @@ class Aws(StandIn):
         return resource.outputs
 
     def delete(self, type_: str, urn: str, id_: str, state: dict) -> None:
-        resource = self.cloud.get(type_, id_)
+        resource = self.cloud.get(type_, outputs.key_of(type_, id_, state))
         if resource is None:
             return  # someone was faster; the provider takes AWS's "not found" as done
         with self._busy(type_, resource.inputs):
             with self.cloud.transaction():
                 rules.before_delete(self.cloud, resource, state)
                 references.check_unused(self.cloud, resource)
-                self.cloud.remove(type_, id_)
+                self.cloud.remove(type_, resource.id)
                 rules.after_delete(self.cloud, resource, state)
             self._take_time(type_)
 
     def read(self, type_: str, urn: str, id_: str, state: dict, inputs: dict) -> tuple[dict, dict] | None:
-        found = self.cloud.get(type_, id_)
+        found = self.cloud.get(type_, outputs.key_of(type_, id_, state))
         if found is None:
             return None
         known = schema.inputs_of(type_) or {}

@@ -9,16 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from tests.providers.standin import objects
 from tests.providers.standin.cloud import ACCOUNT, Resource
+from tests.providers.standin.regions import zone_id, zone_of_id, zones
 
 if TYPE_CHECKING:
     from tests.providers.standin.outputs import Maker
 
 RESERVED_IN_SUBNET = 4
 """AWS keeps a subnet's first four addresses."""
-
-
-def zones(region: str) -> list[str]:
-    return [f"{region}{letter}" for letter in "abc"]
 
 
 def _of(maker: Maker, type_: str, id_: Any) -> Resource | None:
@@ -31,13 +28,12 @@ def _subnet(maker: Maker) -> Resource | None:
 
 def subnet_zone(maker: Maker) -> str:
     if given := maker.values.get("availabilityZoneId"):
-        return zones(maker.region)[int(str(given)[-1]) - 1]
+        return zone_of_id(maker.region, given)
     return zones(maker.region)[0]
 
 
 def subnet_zone_id(maker: Maker) -> str:
-    zone = maker.values["availabilityZone"]
-    return f"{''.join(part[0] if part.isalpha() else part for part in maker.region.split('-')[1:])}-az{'abc'.index(zone[-1]) + 1}"
+    return zone_id(maker.values["availabilityZone"])
 
 
 def zone_of_subnet(maker: Maker) -> str:
@@ -163,6 +159,12 @@ def rule_priority(maker: Maker) -> int:
 def key_arn(maker: Maker) -> str:
     wanted = maker.values["targetKeyId"]
     return wanted if str(wanted).startswith("arn:") else f"arn:aws:kms:{maker.region}:{ACCOUNT}:key/{wanted}"
+
+
+def default_key_policy(maker: Maker) -> str:
+    """What AWS gives a key that has no policy: the account decides by IAM."""
+    statement = {"Sid": "Enable IAM User Permissions", "Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "kms:*", "Resource": "*"}
+    return json.dumps({"Version": "2012-10-17", "Id": "key-default-1", "Statement": [statement]})
 
 
 def grafana_version(maker: Maker) -> str:

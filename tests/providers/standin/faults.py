@@ -1,11 +1,11 @@
 """Failures on request: a test writes faults.json into the cloud's folder, a provider fails once for each entry.
 
-An entry: `op` (create, update, delete, read), optionally `type` (all types else), `urn` (a part of it), `nth` (counts the
+An entry: `op` (create, update, delete, read; deploy for the rollout of an ECS service), optionally `type` (all types else), `urn` (a part of it), `nth` (counts the
 matching operations from now on; default 1), `how`:
     before   the call fails and nothing has happened (default)
     after    the thing was made or changed, but never became ready: the engine keeps it in state as failed to initialise
     lost     the thing was made or changed, and the answer never arrived: the state knows nothing of it
-    rollback (ECS services) the deployment fails, its circuit breaker rolls back, the call reports success
+A `deploy` entry makes a service's next rollout fail: its circuit breaker rolls back, and the update reports success.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ class Maker:
 
     def _promised(self) -> None:
         """Outputs that the SDK's type never leaves empty, and the merged tags."""
-        known = schema.outputs_of(self.type)
+        known, inputs = schema.outputs_of(self.type), schema.inputs_of(self.type) or {}
         if "tagsAll" in known:
             self.values["tagsAll"] = {**self.tags, **(self.values.get("tags") or {})}
         for key, declared in known.items():
@@ -75,7 +75,7 @@ class Maker:
             elif key == "arn":
                 module = self.type.split(":")[1].split("/")[0]
                 self.values[key] = f"arn:aws:{module}:{self.region}:{ACCOUNT}:{schema.class_name(self.type).lower()}/{self.values['id']}"
-            else:
+            elif key not in inputs:
                 blanks: dict[str, Any] = {"str": f"{key}-{self.field('hex8')}", "bool": False, "int": 0, "float": 0, "list": [], "map": {}}
                 self.values[key] = blanks.get(declared.kind.kind, {})
 
@@ -113,6 +113,12 @@ class Maker:
         if name not in made:
             raise KeyError(f"data/outputs.yaml: {self.type} has no field {name!r}")
         return made[name]()
+
+
+def key_of(type_: str, id_: str, state: Mapping[str, Any]) -> str:
+    """What tells this thing from others of its type in the cloud; mostly its id."""
+    template = row("outputs", type_).get("key")
+    return FIELD.sub(lambda found: str(state.get(found.group(1), "")), template) if template and state else id_
 
 
 def after_update(maker: Maker, state: Mapping[str, Any], changed: list[str]) -> dict[str, Any]:
