@@ -65,11 +65,11 @@ if(match({{ text }}, '^([0-9a-fA-F]{2})*$'), unhex({{ text }}), {{ text }})
 {%- endmacro %}
 
 {% macro span_count() -%}
-arraySum(r -> arraySum(s -> length(s.spans), r.scopeSpans), resourceSpans)
+length(arrayFlatten(tupleElement(tupleElement(tupleElement(resourceSpans, 'scopeSpans'), 'spans'), 'kind')))
 {%- endmacro %}
 
 {% macro opened(source) %}
-{{ otlp.opened(source, 'resourceSpans', 'scopeSpans', map_text('resource.resource.attributes')) }}
+{{ otlp.opened(source, 'resourceSpans', 'scopeSpans', map_text("tupleElement(tupleElement(resource, 'resource'), 'attributes')")) }}
 {%- endmacro %}
 
 {% macro resources(source) %}
@@ -77,38 +77,41 @@ arraySum(r -> arraySum(s -> length(s.spans), r.scopeSpans), resourceSpans)
 {%- endmacro %}
 
 {% macro scopes(source) %}
-SELECT * EXCEPT (scopeSpans), arrayJoin(scopeSpans) AS scope_span
-FROM {{ source }}
+SELECT
+    * EXCEPT (scope_span),
+    tupleElement(tupleElement(scope_span, 'scope'), 'name') AS scope_name,
+    tupleElement(tupleElement(scope_span, 'scope'), 'version') AS scope_version,
+    tupleElement(scope_span, 'spans') AS spans
+FROM (SELECT * EXCEPT (scopeSpans), arrayJoin(scopeSpans) AS scope_span FROM {{ source }})
 {%- endmacro %}
 
 {% macro spans(source) %}
 SELECT
     {{ expand_message }}, tenant_id, env, service_name, resource_attributes, keep_content, retention_days,
-    scope_span.scope.name AS scope_name,
-    scope_span.scope.version AS scope_version,
-    {{ id_bytes('span.traceId') }} AS trace_bytes,
-    {{ id_bytes('span.spanId') }} AS span_bytes,
-    {{ id_bytes('span.parentSpanId') }} AS parent_bytes,
-    span.name AS operation,
-    if(toInt32OrZero(span.kind) BETWEEN 0 AND 5, toInt32OrZero(span.kind), 0) AS kind,
-    if(toInt32OrZero(span.status.code) BETWEEN 0 AND 2, toInt32OrZero(span.status.code), 0) AS status_code,
-    span.status.message AS status_message,
-    toUInt64OrZero(span.startTimeUnixNano) AS start_nano,
-    toUInt64OrZero(span.endTimeUnixNano) AS end_nano,
-    span.attributes.key AS attribute_keys,
-    arrayMap(x -> {{ any_text('x') }}, span.attributes.value) AS attribute_values,
-    span.events AS read_events,
-    span.links AS read_links
+    scope_name, scope_version,
+    {{ id_bytes("tupleElement(span, 'traceId')") }} AS trace_bytes,
+    {{ id_bytes("tupleElement(span, 'spanId')") }} AS span_bytes,
+    {{ id_bytes("tupleElement(span, 'parentSpanId')") }} AS parent_bytes,
+    tupleElement(span, 'name') AS operation,
+    if(toInt32OrZero(tupleElement(span, 'kind')) BETWEEN 0 AND 5, toInt32OrZero(tupleElement(span, 'kind')), 0) AS kind,
+    if(toInt32OrZero(tupleElement(tupleElement(span, 'status'), 'code')) BETWEEN 0 AND 2, toInt32OrZero(tupleElement(tupleElement(span, 'status'), 'code')), 0) AS status_code,
+    tupleElement(tupleElement(span, 'status'), 'message') AS status_message,
+    toUInt64OrZero(tupleElement(span, 'startTimeUnixNano')) AS start_nano,
+    toUInt64OrZero(tupleElement(span, 'endTimeUnixNano')) AS end_nano,
+    tupleElement(tupleElement(span, 'attributes'), 'key') AS attribute_keys,
+    arrayMap(x -> {{ any_text('x') }}, tupleElement(tupleElement(span, 'attributes'), 'value')) AS attribute_values,
+    tupleElement(span, 'events') AS read_events,
+    tupleElement(span, 'links') AS read_links
 FROM {{ source }}
-ARRAY JOIN scope_span.spans AS span
+ARRAY JOIN spans AS span
 {%- endmacro %}
 
 {# A step of its own for these: with the attributes in one query, planning took twice the time of the two. #}
 {% macro listed(source) %}
 SELECT
     * EXCEPT (read_events, read_links),
-    arrayMap(e -> (toUInt64OrZero(e.timeUnixNano), e.name, {{ map_text('e.attributes') }}, toUInt64OrZero(e.timeUnixNano) BETWEEN oldest_nano AND newest_nano), read_events) AS span_events,
-    arrayMap(l -> (toFixedString(substring({{ id_bytes('l.traceId') }}, 1, 16), 16), toFixedString(substring({{ id_bytes('l.spanId') }}, 1, 8), 8), {{ map_text('l.attributes') }}), read_links) AS links
+    arrayMap(e -> (toUInt64OrZero(tupleElement(e, 'timeUnixNano')), tupleElement(e, 'name'), {{ map_text("tupleElement(e, 'attributes')") }}, toUInt64OrZero(tupleElement(e, 'timeUnixNano')) BETWEEN oldest_nano AND newest_nano), read_events) AS span_events,
+    arrayMap(l -> (toFixedString(substring({{ id_bytes("tupleElement(l, 'traceId')") }}, 1, 16), 16), toFixedString(substring({{ id_bytes("tupleElement(l, 'spanId')") }}, 1, 8), 8), {{ map_text("tupleElement(l, 'attributes')") }}), read_links) AS links
 FROM {{ source }}
 {%- endmacro %}
 
@@ -134,11 +137,11 @@ FROM {{ source }}
 {%- endmacro %}
 
 {% macro log_count() -%}
-arraySum(r -> arraySum(s -> length(s.logRecords), r.scopeLogs), resourceLogs)
+length(arrayFlatten(tupleElement(tupleElement(tupleElement(resourceLogs, 'scopeLogs'), 'logRecords'), 'severityNumber')))
 {%- endmacro %}
 
 {% macro log_opened(source) %}
-{{ otlp.opened(source, 'resourceLogs', 'scopeLogs', map_text('resource.resource.attributes')) }}
+{{ otlp.opened(source, 'resourceLogs', 'scopeLogs', map_text("tupleElement(tupleElement(resource, 'resource'), 'attributes')")) }}
 {%- endmacro %}
 
 {% macro log_resources(source) %}
@@ -146,24 +149,24 @@ arraySum(r -> arraySum(s -> length(s.logRecords), r.scopeLogs), resourceLogs)
 {%- endmacro %}
 
 {% macro log_scopes(source) %}
-SELECT * EXCEPT (scopeLogs), arrayJoin(scopeLogs).logRecords AS records
+SELECT * EXCEPT (scopeLogs), tupleElement(arrayJoin(scopeLogs), 'logRecords') AS records
 FROM {{ source }}
 {%- endmacro %}
 
 {% macro logs(source) %}
 SELECT
     {{ expand_message }}, tenant_id, env, service_name, keep_content, retention_days,
-    toUInt64OrZero(record.timeUnixNano) AS time_nano,
-    toUInt64OrZero(record.observedTimeUnixNano) AS observed_nano,
-    toInt32OrZero(record.severityNumber) AS severity_number,
-    record.severityText AS severity_text,
-    record.eventName AS event_name,
-    {{ id_bytes('record.traceId') }} AS trace_bytes,
-    {{ id_bytes('record.spanId') }} AS span_bytes,
-    {{ any_text('record.body') }} AS body,
-    record.body.arrayValue IS NOT NULL OR record.body.kvlistValue IS NOT NULL AS body_is_json,
-    record.attributes.key AS attribute_keys,
-    arrayMap(x -> {{ any_text('x') }}, record.attributes.value) AS attribute_values
+    toUInt64OrZero(tupleElement(record, 'timeUnixNano')) AS time_nano,
+    toUInt64OrZero(tupleElement(record, 'observedTimeUnixNano')) AS observed_nano,
+    toInt32OrZero(tupleElement(record, 'severityNumber')) AS severity_number,
+    tupleElement(record, 'severityText') AS severity_text,
+    tupleElement(record, 'eventName') AS event_name,
+    {{ id_bytes("tupleElement(record, 'traceId')") }} AS trace_bytes,
+    {{ id_bytes("tupleElement(record, 'spanId')") }} AS span_bytes,
+    {{ any_text("tupleElement(record, 'body')") }} AS body,
+    tupleElement(tupleElement(record, 'body'), 'arrayValue') IS NOT NULL OR tupleElement(tupleElement(record, 'body'), 'kvlistValue') IS NOT NULL AS body_is_json,
+    tupleElement(tupleElement(record, 'attributes'), 'key') AS attribute_keys,
+    arrayMap(x -> {{ any_text('x') }}, tupleElement(tupleElement(record, 'attributes'), 'value')) AS attribute_values
 FROM {{ source }}
 ARRAY JOIN records AS record
 {%- endmacro %}

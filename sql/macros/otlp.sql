@@ -76,7 +76,7 @@ dictGetOrDefault('{{ database }}.tenant', 'retention_days', {{ tenant }}, toUInt
 SELECT
     topic, partition, offset, message_ts, ingest_ts,
     {{ attributes_text }} AS resource_attributes,
-    resource.{{ scopes }} AS {{ scopes }}
+    tupleElement(resource, '{{ scopes }}') AS {{ scopes }}
 FROM
 (
     SELECT
