@@ -27,6 +27,7 @@ def install(files: Files, url: str, version: str, pin: str) -> None:
     wanted = f"{version} {pin}"
     if files.at(PROGRAM).exists() and record.exists() and record.read_text() == wanted:
         return
+    record.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=record.parent) as folder:
         archive = Path(folder, "clickhouse.tgz")
         _download(url, archive)
