@@ -8,18 +8,16 @@ from typing import Any, Literal
 
 import pulumi
 
+from infra.aws.clickhouse import names
 from infra.aws.context import Context
 from infra.aws.job import FAILED, SUCCEEDED
 from infra.aws.jobs import Job, Jobs, watch_seconds
 from infra.aws.keylist_sync import METRIC as KEY_LIST_AGE
 from infra.aws.load_balancer import LoadBalancer
 from infra.emf import namespace
+from infra.worker.positions import GROUPS
 from infra.worker.pulse import FIGURE, HEARTBEAT, SINCE_DONE
 
-AGENT_NAMESPACE = "AgentTelemetry"
-"""Of the CloudWatch agents on the nodes."""
-GROUPS = {"otel-spans": "clickhouse-otel-spans", "otel-events": "clickhouse-otel-events"}
-"""Topic and the consumer group by which ClickHouse reads it."""
 LAG_SECONDS = 300
 FULL_PERCENT = 80
 """Of a disk: time is left to enlarge it, which EBS does at most every six hours."""
@@ -208,7 +206,7 @@ def nodes(
             section="node-down",
         )
         agent = {"InstanceId": instance}
-        yield _Source(AGENT_NAMESPACE, agent).alarm(
+        yield _Source(names.METRICS, agent).alarm(
             f"{node}-memory",
             f"{node}: memory is nearly full.",
             "mem_used_percent",
@@ -218,7 +216,7 @@ def nodes(
             section="node-memory",
         )
         for path in mounts.get(node, ()):
-            yield _Source(AGENT_NAMESPACE, {**agent, "path": path}).alarm(
+            yield _Source(names.METRICS, {**agent, "path": path}).alarm(
                 f"{node}-disk-{path.strip('/').replace('/', '-') or 'root'}",
                 f"{node}: {path} is {FULL_PERCENT} % full.",
                 "disk_used_percent",

@@ -51,6 +51,8 @@ class CollectorArgs:
     brokers: pulumi.Input[str]
     kafka_secret_arn: pulumi.Input[str]
     """The user `collector`; only read with kafkaAuth scram."""
+    kafka_secret_version: pulumi.Input[str]
+    """Changes with the password: a running task keeps the one that it started with. '': not known here."""
     kafka_secret_key_arn: pulumi.Input[str]
     kafka_statements: pulumi.Input[Sequence[Mapping[str, Any]]]
     """What kafkaAuth iam allows it; only read then."""
@@ -160,7 +162,10 @@ class Collector(pulumi.ComponentResource):
             read_only=[KEYS_FOLDER],
             after=["key-list"],
             stop_seconds=STOP_SECONDS,
-            labels={"config-sha256": config.apply(lambda text: hashlib.sha256(text.encode()).hexdigest())},
+            labels={
+                "config-sha256": config.apply(lambda text: hashlib.sha256(text.encode()).hexdigest()),
+                "kafka-secret-version": args.kafka_secret_version,
+            },
         )
         region = settings.awsRegion
         readable = secret_statements(region, [args.kafka_secret_arn], [args.kafka_secret_key_arn]) if scram else []

@@ -28,12 +28,20 @@ class TaskCluster(pulumi.ComponentResource):
         self, name: str, context: Context, key_arn: pulumi.Input[str], opts: pulumi.ResourceOptions | None = None
     ):
         super().__init__("agent-telemetry:aws:TaskCluster", name, None, opts)
+        # Container Insights would make it by itself, with logs for ever and no end with the stack.
+        figures = aws.cloudwatch.LogGroup(
+            f"{name}-insights",
+            name=f"/aws/ecs/containerinsights/{context.prefix}/performance",
+            kms_key_id=key_arn,
+            retention_in_days=context.settings.logRetentionDays,
+            opts=context.options(self),
+        )
         cluster = aws.ecs.Cluster(
             name,
             name=context.prefix,
             settings=[{"name": "containerInsights", "value": "enabled"}],
             configuration={"managed_storage_configuration": {"fargate_ephemeral_storage_kms_key_id": key_arn}},
-            opts=context.options(self),
+            opts=context.options(self, depends_on=[figures]),
         )
         self.providers = aws.ecs.ClusterCapacityProviders(
             f"{name}-capacity",

@@ -49,6 +49,8 @@ class Kafka(pulumi.ComponentResource):
     """The dimension of its metrics; '' as with cluster_arn."""
     credentials: Mapping[str, pulumi.Output[str]]
     """kafkaAuth scram: collector, clickhouse, worker to the ARN of its secret, {"username", "password"}. iam: empty."""
+    credential_versions: Mapping[str, pulumi.Output[str]]
+    """The same users to the id of the secret's present value; empty where the secret is not ours."""
     credentials_key_arn: pulumi.Output[str]
     """The key that whoever reads a credential must be allowed to decrypt with; '' with iam."""
 
@@ -56,6 +58,7 @@ class Kafka(pulumi.ComponentResource):
         super().__init__("agent-telemetry:aws:Kafka", name, None, opts)
         settings = args.context.settings
         self._settings = settings
+        self.credential_versions = {}
         if settings.kafkaMode == "existing":
             self._existing(args)
         else:
@@ -79,7 +82,7 @@ class Kafka(pulumi.ComponentResource):
         if settings.kafkaAuth == "scram":
             known = users(name, context, self, made, args.key_arn)
             after.append(known.association)
-            self.credentials = known.secrets
+            self.credentials, self.credential_versions = known.secrets, known.versions
             self.credentials_key_arn = pulumi.Output.from_input(args.key_arn)
             # Whoever asks where the brokers are finds that they know him.
             servers = pulumi.Output.all(made.bootstrap_brokers_sasl_scram, known.association.cluster_arn).apply(

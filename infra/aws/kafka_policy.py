@@ -15,8 +15,8 @@ ON_CLUSTER = {
 ON_TOPICS = {
     "collector": ["DescribeTopic", "WriteData"],
     "clickhouse": ["DescribeTopic", "ReadData"],
-    # Offsets alone: the worker reads no message.
-    "worker": ["DescribeTopic"],
+    # The audit reads again what ClickHouse stored no row of: requests without a span.
+    "worker": ["DescribeTopic", "ReadData"],
 }
 ON_GROUPS = {"clickhouse": ["AlterGroup", "DescribeGroup"], "worker": ["DescribeGroup"]}
 

@@ -31,6 +31,8 @@ class Users:
 
     secrets: Mapping[str, pulumi.Output[str]]
     """User to ARN, known once the value is there."""
+    versions: Mapping[str, pulumi.Output[str]]
+    """User to the id of the secret's value: ECS reads a secret when a task starts, so a new one must make new tasks."""
     association: aws.msk.ScramSecretAssociation
     """From then on the brokers know them."""
 
@@ -59,6 +61,7 @@ def users(
     """The users, and the one resource that tells the cluster of them: it owns the whole list."""
     kept = context.settings.protect
     arns: dict[str, pulumi.Output[str]] = {}
+    versions: dict[str, pulumi.Output[str]] = {}
     first: list[pulumi.Resource] = []
     for user in USERS:
         password = random.RandomPassword(
@@ -88,11 +91,11 @@ def users(
         )
         first += [version, policy]
         # The version's own input: who reads it waits for the value, and knows the ARN even while the value is replaced.
-        arns[user] = version.secret_id
+        arns[user], versions[user] = version.secret_id, version.version_id
     association = aws.msk.ScramSecretAssociation(
         f"{name}-users",
         cluster_arn=cluster.arn,
         secret_arn_lists=list(arns.values()),
         opts=context.options(parent, depends_on=first, deleted_with=cluster),
     )
-    return Users(arns, association)
+    return Users(arns, versions, association)

@@ -124,6 +124,7 @@ class AwsPlatform(pulumi.ComponentResource):
             self._key,
             brokers=kafka.endpoint.bootstrap_servers,
             kafka_secret_arn=kafka.credentials["collector"] if scram else "",
+            kafka_secret_version=kafka.credential_versions.get("collector", ""),
             kafka_secret_key_arn=kafka.credentials_key_arn,
             kafka_statements=kafka.client_policy("collector"),
             sidecar_image=self._image.image,

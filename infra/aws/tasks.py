@@ -154,7 +154,7 @@ def service(context: Context, parent: pulumi.Resource, name: str, args: ServiceA
         },
         load_balancers=list(args.targets),
         # A new task is not judged by the load balancer before its side containers are healthy.
-        health_check_grace_period_seconds=90 if args.targets else None,
+        health_check_grace_period_seconds=120 if args.targets else None,
         deployment_minimum_healthy_percent=minimum,
         deployment_maximum_percent=maximum,
         deployment_circuit_breaker={"enable": True, "rollback": True},

@@ -86,6 +86,7 @@ def _declared(preview: bool, chosen: Settings) -> Made:
                 KEY,
                 brokers="b-1.msk:9096,b-2.msk:9096",
                 kafka_secret_arn=SECRETS["collector"] if scram else "",
+                kafka_secret_version="version-1" if scram else "",
                 kafka_secret_key_arn=KAFKA_KEY if scram else "",
                 kafka_statements=[] if scram else KAFKA_IAM,
                 sidecar_image=image.image,

@@ -34,6 +34,8 @@ def test_the_collectors_secret_comes_by_reference_and_only_its_execution_role_re
         "KAFKA_USERNAME": f"{SECRETS['collector']}:username::",
         "KAFKA_PASSWORD": f"{SECRETS['collector']}:password::",
     }
+    # ECS reads a secret when a task starts: another value has to make another task definition.
+    assert collector["dockerLabels"]["kafka-secret-version"] == "version-1"
     names = {item["name"] for item in collector["environment"]}
     assert names == {"GOMEMLIMIT", "OTEL_CONFIG"}
     execution = statements(made, "collector-execution")
@@ -170,7 +172,10 @@ def test_roles_are_taken_for_this_account_only() -> None:
 def test_logs_are_encrypted_and_end() -> None:
     made = declare(logRetentionDays=14)
     groups = made.cloud.of("aws:cloudwatch/logGroup:LogGroup")
-    assert {group.inputs["name"].rpartition("/")[2] for group in groups} == {"collector", "worker", "jobs"}
+    assert {group.inputs["name"].rpartition("/")[2] for group in groups} == {
+        *("collector", "worker", "jobs"),
+        "performance",
+    }
     assert {(group.inputs["kmsKeyId"], group.inputs["retentionInDays"]) for group in groups} == {(KEY, 14)}
 
 
