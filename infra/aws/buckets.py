@@ -19,7 +19,7 @@ class BucketArgs:
 
     context: Context
     bucket_name: str | None = None
-    """Where a program must know it beforehand; None: Pulumi's own."""
+    """Where a program must know it beforehand; None: AWS's own, after the stack's prefix."""
     key_arn: pulumi.Input[str] | None = None
     """The customer key; None: S3's own, where AWS's log delivery takes no other."""
     versioned: bool = False
@@ -45,6 +45,7 @@ class PrivateBucket(pulumi.ComponentResource):
         bucket = aws.s3.Bucket(
             name,
             bucket=args.bucket_name,
+            bucket_prefix=None if args.bucket_name else prefix(context, name),
             force_destroy=not context.settings.protect,
             opts=context.stateful(self),
         )
@@ -118,6 +119,15 @@ class PrivateBucket(pulumi.ComponentResource):
         aws.s3.BucketLifecycleConfiguration(
             f"{name}-lifecycle", bucket=bucket.id, rules=[rule, *expiring], opts=args.context.options(self)
         )
+
+
+PREFIX_LENGTH = 37
+"""What the provider takes: AWS adds 26 characters (aws.s3.Bucket, bucket_prefix)."""
+
+
+def prefix(context: Context, name: str) -> str:
+    """How a bucket's name begins: whoever deploys may be allowed the stack's buckets and no others."""
+    return f"{f'{context.prefix}-{name}'[: PREFIX_LENGTH - 1].rstrip('-')}-"
 
 
 def bucket_policy(arn: str, statements: Sequence[Mapping[str, Any]]) -> str:

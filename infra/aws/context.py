@@ -81,3 +81,15 @@ def tagging(settings: Settings, stack: str) -> pulumi.ResourceTransformation:
         return pulumi.ResourceTransformationResult(props, args.opts)
 
     return add
+
+
+IAM_PATH = f"/{PROJECT}/"
+WITH_PATH = ("aws:iam/role:Role", "aws:iam/instanceProfile:InstanceProfile", "aws:iam/policy:Policy")
+
+
+def iam_path(args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult | None:
+    """Roles and instance profiles under a path of their own: who deploys may be allowed these and no others
+    (docs/deployer-policy.json)."""
+    if args.type_ not in WITH_PATH:
+        return None
+    return pulumi.ResourceTransformationResult({**args.props, "path": IAM_PATH}, args.opts)

@@ -11,7 +11,7 @@ import pulumi
 from infra.aws.access import KeptKeyBucketCredential
 from infra.aws.clickhouse.component import ClickHouse, ClickHouseArgs
 from infra.aws.collector import Collector, CollectorArgs
-from infra.aws.context import Context, make_provider, tagging
+from infra.aws.context import Context, iam_path, make_provider, tagging
 from infra.aws.costs import estimate
 from infra.aws.ecs import TaskCluster
 from infra.aws.encryption import Encryption, EncryptionArgs
@@ -43,7 +43,7 @@ class AwsPlatform(pulumi.ComponentResource):
             "agent-telemetry:aws:Platform",
             "aws",
             None,
-            pulumi.ResourceOptions(providers=[provider], transformations=[tagging(settings, stack)]),
+            pulumi.ResourceOptions(providers=[provider], transformations=[tagging(settings, stack), iam_path]),
         )
         self._context = context = Context(settings, stack, provider)
         options = context.options(self)
