@@ -3,6 +3,7 @@ ClickHouseEndpoint out."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,13 +21,15 @@ from infra.aws.clickhouse.roles import NodeRole, RoleArgs
 from infra.aws.clickhouse.storage import Storage
 from infra.aws.clickhouse.users import Users
 from infra.aws.context import Context
-from infra.aws.ecs import logs
+from infra.aws.ecs import logs, secret_statements
 from infra.aws.firewall import Firewall
+from infra.aws.jobs import Job
 from infra.aws.kafka import Kafka
 from infra.aws.network import Network
 from infra.endpoints import ClickHouseEndpoint, access_input
 
 INTERSERVER = "interserver"
+BACKUP_VARIABLE = "AGENT_TELEMETRY_BACKUP"
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,25 @@ class ClickHouse(pulumi.ComponentResource):
             args["instance_ids"] = self.instance_ids
         return access_input(kind, **args)
 
+    def backup_job(self) -> Job:
+        """What makes the backups (backup.py): a task of the worker's image, now and then."""
+        args, context = self._args, self._args.context
+        hosts = [f"{node}.{names.zone(context)}" for node in self.node_names]
+        known = {"secret_arn": self.users["worker"], "ca_pem": self.ca_pem, "bucket": self.backup_bucket}
+        fixed = {"region": context.settings.awsRegion, "hosts": hosts, "port": names.HTTPS_PORT}
+        text = pulumi.Output.all(**known).apply(lambda found: json.dumps({**fixed, **found}, sort_keys=True))
+        return Job(
+            "backup",
+            "infra.aws.clickhouse.backup",
+            context.settings.clickhouseBackupSchedule,
+            ["--config-env", BACKUP_VARIABLE],
+            {BACKUP_VARIABLE: text},
+            pulumi.Output.all(
+                {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": self.backup_bucket_arn},
+                *secret_statements(context.settings.awsRegion, [self.users["worker"]], [args.key_arn]),
+            ),
+        )
+
     def _node(self, index: int, node: str, keepers: list[str], before: list[Any]) -> Node:
         args, storage = self._args, self._storage
         context, settings = args.context, args.context.settings
@@ -138,7 +160,9 @@ class ClickHouse(pulumi.ComponentResource):
             secrets[INTERSERVER] = by_user[INTERSERVER]
         key_arns: list[pulumi.Input[str]] = [args.key_arn]
         secret_arns: list[pulumi.Input[str]] = [certificate.arn, *by_user.values()]
+        kafka_version: list[pulumi.Input[str]] = []
         if settings.kafkaAuth == "scram":
+            kafka_version = [args.kafka.credential_versions.get("clickhouse", "")]
             secrets["kafka"] = args.kafka.credentials["clickhouse"]
             secret_arns.append(args.kafka.credentials["clickhouse"])
             key_arns.append(args.kafka.credentials_key_arn)
@@ -191,7 +215,7 @@ class ClickHouse(pulumi.ComponentResource):
                     "backups": storage.backups.name,
                     "log_group": self._logs.group.name,
                 },
-                triggers=[certificate.version, *self._secrets.versions.values()],
+                triggers=[certificate.version, *self._secrets.versions.values(), *kafka_version],
                 effect=f"{node} restarts unless only users or certificates change; {others}",
                 after=[*before, *storage.ready, certificate.resource],
                 shared_name=self.host,

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from infra.aws.context import Context
+from typing import TYPE_CHECKING
+
 from infra.config import PROJECT
+
+if TYPE_CHECKING:
+    from infra.aws.context import Context
 
 HTTPS_PORT = 8443
 KEEPERS = 3
@@ -20,6 +24,8 @@ KEEPER_CONFIG = "/etc/clickhouse-keeper"
 
 DATA_PREFIX = "disk/"
 FULL, INCREMENT = "full/", "increment/"
+FULL_EVERY_DAYS = 30
+"""Between two full backups; the ones between hold what is new since the full one before them."""
 METRICS = "AgentTelemetry"
 """CloudWatch's namespace for what the nodes' agents measure: mem_used_percent and disk_used_percent by InstanceId, path."""
 

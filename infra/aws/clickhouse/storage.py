@@ -7,11 +7,9 @@ from collections.abc import Sequence
 import pulumi
 
 from infra.aws.buckets import BucketArgs, PrivateBucket
-from infra.aws.clickhouse.names import FULL, INCREMENT
+from infra.aws.clickhouse.names import FULL, FULL_EVERY_DAYS, INCREMENT
 from infra.aws.context import Context
 
-FULL_EVERY_DAYS = 30
-"""Between two full backups; the ones between hold what is new since the full one before them."""
 OLD_VERSIONS_DAYS = 7
 """How long a deleted or overwritten backup or bundle can be called back."""
 

@@ -49,6 +49,7 @@ def declare(preview: bool = False, unchecked: dict[str, Any] | None = None, **mo
         arn = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:AmazonMSK_clickhouse"
         kafka = SimpleNamespace(
             credentials={"clickhouse": pulumi.Output.from_input(arn)},
+            credential_versions={"clickhouse": pulumi.Output.from_input("kafka-1")},
             credentials_key_arn=pulumi.Output.from_input(KEY),
             client_policy=lambda kind: [
                 {"Effect": "Allow", "Action": "kafka-cluster:Connect", "Resource": f"arn:{kind}"}

@@ -9,6 +9,7 @@ import pytest
 
 from infra.aws.access import InVpc, Tunnel
 from infra.aws.clickhouse import names
+from infra.aws.clickhouse.backup import BackupConfig
 from infra.aws.clickhouse.configuration import file_hashes
 from infra.settings import Settings
 from infra.settings.instances import memory_gib
@@ -18,7 +19,7 @@ from tests.unit.aws.mocks import Cloud, value
 
 INSTANCE, VOLUME = "aws:ec2/instance:Instance", "aws:ebs/volume:Volume"
 ATTACHMENT, APPLIED = "aws:ec2/volumeAttachment:VolumeAttachment", "pulumi-python:dynamic/aws:Applied"
-SEVERAL = {"clickhouseReplicas": 3, "networkZones": 3}
+SEVERAL: dict[str, Any] = {"clickhouseReplicas": 3, "networkZones": 3}
 NODES = ["clickhouse-1", "clickhouse-2", "clickhouse-3"]
 KEEPERS = ["keeper-1", "keeper-2", "keeper-3"]
 
@@ -159,7 +160,7 @@ class TestCertificates:
 
     def test_a_renewal_reaches_the_node(self) -> None:
         cloud, _ = declare()
-        assert len(cloud.one(APPLIED).inputs["triggers"]) == 3 + 1 + len(names.USERS)
+        assert len(cloud.one(APPLIED).inputs["triggers"]) == 3 + 1 + len(names.USERS) + 1
 
 
 class TestRoles:
@@ -217,6 +218,26 @@ class TestBuckets:
     def test_backups_and_bundles_are_versioned(self) -> None:
         versioned = {made.inputs["bucket"] for made in self.cloud.of("aws:s3/bucketVersioning:BucketVersioning")}
         assert versioned == {"clickhouse-storage-backups-id", "clickhouse-storage-bundles-id"}
+
+
+class TestBackupJob:
+    cloud, clickhouse = declare(**SEVERAL)
+
+    def test_it_is_told_everything_but_secrets(self) -> None:
+        job = self.clickhouse.backup_job()
+        told = json.loads(value(next(iter(job.environment.values()))))
+        assert BackupConfig(**told).hosts == [f"{node}.dev.agent-telemetry.internal" for node in NODES]
+        assert told["secret_arn"].endswith("clickhouse-users-worker") and "canary" not in str(told)
+        assert job.arguments[1] in job.environment and job.schedule == settings().clickhouseBackupSchedule
+
+    def test_it_may_list_backups_and_read_one_secret(self) -> None:
+        statements = value(self.clickhouse.backup_job().statements)
+        assert [item["Action"] for item in statements] == [
+            "s3:ListBucket",
+            "secretsmanager:GetSecretValue",
+            "kms:Decrypt",
+        ]
+        assert statements[0]["Resource"].endswith("clickhouse-storage-backups")
 
 
 class TestSeveralNodes:
