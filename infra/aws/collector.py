@@ -21,6 +21,7 @@ from infra.aws.tasks import Container, ServiceArgs, TaskArgs, service, task
 from infra.collector_config import CollectorPlace, collector_config
 from infra.emf import NAMESPACE_VARIABLE, namespace
 from infra.endpoints import OtlpEndpoint, access_input
+from infra.settings import Settings
 
 SYNC_MIB = 160
 """The key list's container; the rest of the task's memory is the collector's."""
@@ -68,9 +69,8 @@ def memory_limit_mib(task_memory: int) -> int:
     return int((task_memory - SYNC_MIB) * LIMIT_SHARE)
 
 
-def place(context: Context) -> CollectorPlace:
+def place(settings: Settings) -> CollectorPlace:
     """What AWS decides about the collector's configuration."""
-    settings = context.settings
     scram = settings.kafkaAuth == "scram"
     return CollectorPlace(
         bind="0.0.0.0",
@@ -96,7 +96,7 @@ class Collector(pulumi.ComponentResource):
         context, settings = args.context, args.context.settings
         self.key_list = KeyList(f"{name}-keys", context, args.key_arn, context.options(self))
         config = pulumi.Output.from_input(args.brokers).apply(
-            lambda brokers: collector_config(settings, brokers, place(context))
+            lambda brokers: collector_config(settings, brokers, place(settings))
         )
         self.task = self._task(name, args, config)
         balancer = args.balancer

@@ -1,4 +1,4 @@
-"""The layer that the worker's image adds to its base: packages of requirements.lock for arm64, and our own files."""
+"""The layers that the worker's image adds to its base: packages of requirements.lock for arm64, and our own files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import tarfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,8 @@ SITE = f"{APP}/site-packages"
 KEYS_FOLDER = "keys"
 """Shared with the collector's container; ECS gives a volume the owner that the image's folder has."""
 USER_ID = 10001
-RECIPE = "1"
+RECIPE = "2"
 """Part of the content's hash: raise it when the code here changes what it makes."""
-
-Record = Callable[[tarfile.TarInfo], None]
 
 
 def contents() -> dict[str, Any]:
@@ -87,31 +85,36 @@ def install_packages(target: Path, python: str) -> None:
         raise UserError(f"worker image: its packages can't be had for arm64:\n{done.stderr.strip()[-2000:]}")
 
 
-def write_layer(tar: Path, packages: Path) -> None:
-    """The layer as an uncompressed tar. The same files make the same bytes, whoever builds it and when."""
-    files = {f"{SITE}/{path.relative_to(packages).as_posix()}": path for path in _installed(packages)}
-    files |= {f"{APP}/{path.relative_to(ROOT).as_posix()}": path for path in our_files()}
-    folders = {parent for name in files for parent in _parents(name)}
-    with tarfile.open(tar, "w", format=tarfile.PAX_FORMAT) as layer:
-        _add_folders(layer, folders)
-        for name in sorted(files):
-            _add_file(layer, name, files[name])
-        writable = _entry(KEYS_FOLDER, tarfile.DIRTYPE, 0o755)
-        writable.uid = writable.gid = USER_ID
-        layer.addfile(writable)
-
-
-def _installed(packages: Path) -> list[Path]:
+def installed(packages: Path) -> dict[str, Path]:
+    """The installed packages' files: name in the layer to file."""
     # What records the build (paths, times, byte code) differs from build to build and is never read.
     left_out = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", ".lock"}
-    return [
-        path
-        for path in packages.rglob("*")
-        if path.is_file()
-        and path.name not in left_out
-        and "__pycache__" not in path.parts
-        and path.parts[len(packages.parts)] != "bin"
-    ]
+    found = {path.relative_to(packages): path for path in packages.rglob("*") if path.is_file()}
+    return {
+        f"{SITE}/{name.as_posix()}": path
+        for name, path in found.items()
+        if name.name not in left_out and "__pycache__" not in name.parts and name.parts[0] != "bin"
+    }
+
+
+def our_entries() -> dict[str, Path]:
+    """Our own files: name in the layer to file."""
+    return {f"{APP}/{path.relative_to(ROOT).as_posix()}": path for path in our_files()}
+
+
+def write_layer(tar: Path, files: Mapping[str, Path], writable: Sequence[str] = ()) -> None:
+    """The files, and empty folders that our user may write to, as an uncompressed tar. The same files make the same
+    bytes, whoever builds it and when."""
+    folders = {parent for name in files for parent in _parents(name)}
+    with tarfile.open(tar, "w", format=tarfile.PAX_FORMAT) as layer:
+        for name in sorted(folders):
+            layer.addfile(_entry(name, tarfile.DIRTYPE, 0o755))
+        for name in sorted(files):
+            _add_file(layer, name, files[name])
+        for name in writable:
+            entry = _entry(name, tarfile.DIRTYPE, 0o755)
+            entry.uid = entry.gid = USER_ID
+            layer.addfile(entry)
 
 
 def _parents(name: str) -> list[str]:
@@ -122,11 +125,6 @@ def _entry(name: str, kind: bytes, mode: int) -> tarfile.TarInfo:
     entry = tarfile.TarInfo(name)
     entry.type, entry.mode, entry.mtime = kind, mode, 0
     return entry
-
-
-def _add_folders(layer: tarfile.TarFile, folders: set[str]) -> None:
-    for name in sorted(folders):
-        layer.addfile(_entry(name, tarfile.DIRTYPE, 0o755))
 
 
 def _add_file(layer: tarfile.TarFile, name: str, path: Path) -> None:

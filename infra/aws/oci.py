@@ -1,4 +1,4 @@
-"""An image in an OCI layout on disk: one more layer, another start configuration, all without a Docker daemon."""
+"""An image in an OCI layout on disk: more layers, another start configuration, all without a Docker daemon."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import gzip
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,8 @@ _LAYER = {
 Configure = Callable[[dict[str, Any]], dict[str, Any]]
 
 
-def add_layer(layout: Path, tar: Path, configure: Configure) -> str:
-    """Adds the tar as a layer to the layout's only image and gives it the start configuration that `configure` makes of
+def add_layers(layout: Path, tars: Sequence[Path], configure: Configure) -> str:
+    """Adds each tar as a layer to the layout's only image and gives it the start configuration that `configure` makes of
     the one it has. Returns the image's digest."""
     index = json.loads((layout / "index.json").read_text())
     manifest = _read(layout, index["manifests"][0])
@@ -34,12 +34,13 @@ def add_layer(layout: Path, tar: Path, configure: Configure) -> str:
     if found != ARCHITECTURE:
         raise UserError(f"the worker's base image is for {found}, not {ARCHITECTURE}: name one that has both")
     kind = index["manifests"][0]["mediaType"]
-    layer, diff_id = _compressed(layout, tar)
-    manifest["layers"].append({"mediaType": _LAYER[kind], **layer})
-    config["rootfs"]["diff_ids"].append(diff_id)
+    for tar in tars:
+        layer, diff_id = _compressed(layout, tar)
+        manifest["layers"].append({"mediaType": _LAYER[kind], **layer})
+        config["rootfs"]["diff_ids"].append(diff_id)
+        config.setdefault("history", []).append({"created": EPOCH, "created_by": f"agent-telemetry: {tar.stem}"})
     config["created"] = EPOCH
     config["config"] = configure(dict(config.get("config") or {}))
-    config.setdefault("history", []).append({"created": EPOCH, "created_by": "agent-telemetry"})
     manifest["config"] = {**manifest["config"], **_written(layout, config)}
     entry = {"mediaType": kind, **_written(layout, manifest)}
     (layout / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [entry]}))

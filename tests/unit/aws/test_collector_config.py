@@ -19,7 +19,6 @@ import pytest
 import yaml
 
 from infra.aws.collector import memory_limit_mib, place
-from infra.aws.context import Context
 from infra.aws.image import image_reference
 from infra.collector_config import collector_config
 from infra.guard import versions
@@ -35,8 +34,7 @@ ENVIRONMENT = {**os.environ, "KAFKA_USERNAME": "collector", "KAFKA_PASSWORD": "1
 
 
 def config_of(chosen: Settings, keys: Path, **more: Any) -> str:
-    context = Context(chosen, "dev", None)  # pyright: ignore[reportArgumentType]
-    return collector_config(chosen, BROKERS, replace(place(context), jwks_file=str(keys), **more))
+    return collector_config(chosen, BROKERS, replace(place(chosen), jwks_file=str(keys), **more))
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import re
@@ -10,12 +11,23 @@ import subprocess
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import boto3
 import pytest
+from botocore.stub import Stubber
 
 from infra.aws import image, image_layer
 from infra.aws.image import Crane, base_python, configured, image_reference, push, sign_in
-from infra.aws.image_layer import content_hash, locked_requirements, our_files, write_layer
+from infra.aws.image_layer import (
+    KEYS_FOLDER,
+    content_hash,
+    installed,
+    locked_requirements,
+    our_entries,
+    our_files,
+    write_layer,
+)
 from infra.errors import UserError
 from infra.local.toolchain import ensure
 from infra.paths import ROOT
@@ -81,10 +93,10 @@ def test_the_layer_is_the_same_whoever_builds_it_and_when(tmp_path: Path) -> Non
     (packages / "one").mkdir(parents=True)
     (packages / "one" / "a.py").write_text("a = 1")
     (packages / "one" / "RECORD").write_text("differs from build to build")
-    write_layer(tmp_path / "first.tar", packages)
+    write_layer(tmp_path / "first.tar", {**installed(packages), **our_entries()}, [KEYS_FOLDER])
     (packages / "one" / "a.py").touch()
     (packages / "one" / "RECORD").write_text("as said")
-    write_layer(tmp_path / "second.tar", packages)
+    write_layer(tmp_path / "second.tar", {**our_entries(), **installed(packages)}, [KEYS_FOLDER])
     assert (tmp_path / "first.tar").read_bytes() == (tmp_path / "second.tar").read_bytes()
     with tarfile.open(tmp_path / "first.tar") as layer:
         entries = {entry.name: entry for entry in layer}
@@ -180,12 +192,39 @@ def test_what_is_there_is_not_built_again(
 @pytest.mark.usefixtures("small")
 def test_a_base_for_another_machine_is_refused(crane: Crane, registry: str, tmp_path: Path) -> None:
     base = make_base(crane, registry, tmp_path, "amd64")
-    with pytest.raises(UserError, match="amd64|arm64"):
+    with pytest.raises(UserError, match=r"amd64|arm64"):
         push(crane, f"{registry}/worker", base, content_hash(base))
 
 
+def test_ecrs_password_reaches_crane_by_stdin_and_stays_in_its_own_folder(
+    crane: Crane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    client = boto3.client("ecr", region_name="eu-west-1")
+    regions: list[str] = []
+    monkeypatch.setattr("infra.aws.api.client", lambda _, region: regions.append(region) or client)
+    token = base64.b64encode(b"AWS:canary-password").decode()
+    started: list[list[str]] = []
+    original = subprocess.run
+
+    def noted(command: list[str], **options: Any) -> Any:
+        started.append(command)
+        return original(command, **options)
+
+    monkeypatch.setattr(image.subprocess, "run", noted)
+    host = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
+    with Stubber(client) as stub:
+        stub.add_response("get_authorization_token", {"authorizationData": [{"authorizationToken": token}]}, {})
+        sign_in(crane, f"{host}/team/worker")
+    assert regions == ["eu-west-1"]
+    assert "canary-password" not in str(started)
+    kept = json.loads((crane.folder / "config.json").read_text())["auths"]
+    assert kept == {host: {"auth": token}}
+
+
 def test_only_an_ecr_repository_is_signed_in_to(crane: Crane) -> None:
-    with pytest.raises(UserError, match="workerImageRepository: docker.io/me/worker is no ECR repository"):
+    with pytest.raises(UserError, match=r"workerImageRepository: docker\.io/me/worker is no ECR repository"):
         sign_in(crane, "docker.io/me/worker")
 
 
