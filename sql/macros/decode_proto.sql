@@ -79,8 +79,8 @@ ARRAY JOIN spans AS span
 {% macro listed(source) %}
 SELECT
     * EXCEPT (read_events, read_links),
-    arrayMap(e -> (tupleElement(e, 'time_unix_nano'), tupleElement(e, 'name'), {{ otlp.map_text("tupleElement(e, 'attributes')") }}, tupleElement(e, 'time_unix_nano') BETWEEN oldest_nano AND newest_nano), read_events) AS span_events,
-    arrayMap(l -> (toFixedString(substring(tupleElement(l, 'trace_id'), 1, 16), 16), toFixedString(substring(tupleElement(l, 'span_id'), 1, 8), 8), {{ otlp.map_text("tupleElement(l, 'attributes')", true) }}), read_links) AS links
+    arrayMap((nano, name, map) -> (nano, name, {{ otlp.map_text('map') }}, nano BETWEEN oldest_nano AND newest_nano), tupleElement(read_events, 'time_unix_nano'), tupleElement(read_events, 'name'), tupleElement(read_events, 'attributes')) AS span_events,
+    arrayMap((trace, span, map) -> (toFixedString(substring(trace, 1, 16), 16), toFixedString(substring(span, 1, 8), 8), {{ otlp.map_text('map', true) }}), tupleElement(read_links, 'trace_id'), tupleElement(read_links, 'span_id'), tupleElement(read_links, 'attributes')) AS links
 FROM {{ source }}
 {%- endmacro %}
 
