@@ -8,10 +8,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.aws.api import as_user_error, client
+from infra.config import PROJECT
 from infra.errors import UserError
+from infra.settings import Settings
 from infra.tenants import Keys, empty_list, key_list_text
 
+OBJECT = "credentials/jwks.json"
 TRIES = 8
+
+
+def bucket_name(settings: Settings, stack: str) -> str:
+    """Fixed, since the command line and the worker must know it; bucket names are one space for all of AWS."""
+    return f"{PROJECT}-{stack}-keys-{settings.awsAccount}-{settings.awsRegion}"
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ import pulumi_aws as aws
 
 from infra.aws.buckets import BucketArgs, PrivateBucket
 from infra.aws.context import Context
+from infra.aws.key_bucket import OBJECT, bucket_name
 from infra.tenants import empty_list, key_list_text
 
-OBJECT = "credentials/jwks.json"
 OLD_VERSIONS_DAYS = 30
 
 
@@ -31,8 +31,7 @@ class KeyList(pulumi.ComponentResource):
     ):
         super().__init__("agent-telemetry:aws:KeyList", name, None, opts)
         settings = context.settings
-        # Fixed, since the command line and the worker must know it; bucket names are one space for all of AWS.
-        self.bucket_name = f"{context.name('keys')}-{settings.awsAccount}-{settings.awsRegion}"
+        self.bucket_name = bucket_name(settings, context.stack)
         self._context, self._key_arn = context, key_arn
         bucket = PrivateBucket(
             name,

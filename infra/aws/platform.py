@@ -8,6 +8,7 @@ from typing import Any
 
 import pulumi
 
+from infra.aws import reach
 from infra.aws.access import KeptKeyBucketCredential
 from infra.aws.clickhouse.component import ClickHouse, ClickHouseArgs
 from infra.aws.collector import Collector, CollectorArgs
@@ -185,6 +186,7 @@ class AwsPlatform(pulumi.ComponentResource):
             "clickhouseUsers": pulumi.Output.all(**clickhouse.users),
             "readPassword": "aws secretsmanager get-secret-value --secret-id <an ARN of clickhouseUsers>",
             "tenantTokens": f"telemetry tenants add TENANT --name {self._context.stack}",
+            reach.OUTPUT: reach.output(clickhouse.endpoint, self._kafka.endpoint),
             "estimatedMonthlyCost": estimate(settings).as_output(),
         }
         if self._grafana is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -39,8 +40,8 @@ def _products(region: str, service: str, usage: str) -> Iterator[dict[str, Any]]
     for product in products:
         attributes = product["product"]["attributes"]
         kind = attributes.get("usagetype", "")
-        # EUC1-NatGateway-Hours; us-east-1 has no prefix.
-        if kind != usage and not kind.endswith(f"-{usage}"):
+        # EUC1-NatGateway-Hours; us-east-1 has no prefix. EUC1-SpotUsage-Fargate-… is another item than Fargate-….
+        if not re.fullmatch(rf"([A-Z0-9]+-)?{re.escape(usage)}", kind):
             continue
         # An instance's hour is listed for each operating system and tenancy.
         if all(attributes.get(key, value) == value for key, value in LINUX_ON_DEMAND.items()):

@@ -91,6 +91,7 @@ def test_a_price_is_the_first_tier_of_the_usage_type_and_no_similar_one(monkeypa
         monkeypatch,
         product("EUC1-NatGateway-Hours", "0.5"),
         product("EUC1-NatGateway-Hours-Provisioned", "7"),
+        product("EUC1-SpotUsage-NatGateway-Hours", "6"),
         product("EUC1-NatGateway-Hours", "8", operatingSystem="Windows"),
     )
     assert price_list.price("eu-central-1", ITEM) == "0.5"
