@@ -59,7 +59,7 @@ class FloorsProvider(ResourceProvider):
     serialize_as_secret_always = False
 
     def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
-        return CheckResult(news, [CheckFailure(key, reason) for key, reason in objections(_olds, news)])
+        return CheckResult(news, [CheckFailure("", reason) for _, reason in objections(_olds, news)])
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
         return DiffResult(changes=any(olds.get(key) != news.get(key) for key in ("floors", "fixed")))
@@ -103,6 +103,10 @@ REASONS = {
         "the brokers' volumes have grown by themselves since, and this no longer sizes them; set it back and raise "
         "kafkaStorageMaxGiB"
     ),
+    "kafkaAuth": (
+        "every client would be locked out until it is changed too, and agents get 503 meanwhile; to do that anyway, add "
+        "kafkaAuth to floorsLifted for one `up`"
+    ),
     "kafkaReplication": (
         "the topics would be deleted and made anew, and messages that were not read yet are lost; to do that anyway, add "
         "kafkaReplication to floorsLifted for one `up`"
@@ -119,7 +123,7 @@ def stack_floors(settings: Settings) -> Floors:
         fixed["kafkaReplication"] = settings.kafkaReplication
     if settings.kafkaMode == "provisioned":
         keys += KAFKA
-        fixed["kafkaZones"] = settings.broker_zones
+        fixed |= {"kafkaZones": settings.broker_zones, "kafkaAuth": settings.kafkaAuth}
         if settings.kafkaStorageMaxGiB > settings.kafkaStorageGiB:
             # The volume's size is then AWS's to say and ours is ignored: a change here would silently do nothing.
             fixed["kafkaStorageGiB"] = settings.kafkaStorageGiB

@@ -59,7 +59,6 @@ def users(
     name: str, context: Context, parent: pulumi.Resource, cluster: aws.msk.Cluster, key_arn: pulumi.Input[str]
 ) -> Users:
     """The users, and the one resource that tells the cluster of them: it owns the whole list."""
-    kept = context.settings.protect
     arns: dict[str, pulumi.Output[str]] = {}
     versions: dict[str, pulumi.Output[str]] = {}
     first: list[pulumi.Resource] = []
@@ -74,8 +73,9 @@ def users(
             description=f"{context.prefix}: Kafka user {user}",
             # By ARN, not alias, and never Secrets Manager's own key: MSK takes no other.
             kms_key_id=key_arn,
-            recovery_window_in_days=30 if kept else 0,
-            opts=context.stateful(parent),
+            # No data: what guards it is the time in which it can be called back, so that kafkaAuth can change.
+            recovery_window_in_days=30 if context.settings.protect else 0,
+            opts=context.options(parent),
         )
         version = aws.secretsmanager.SecretVersion(
             f"{name}-{user}-value",

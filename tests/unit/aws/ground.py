@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import pulumi
+
+from infra.aws.context import Context
 from infra.aws.encryption import Encryption, EncryptionArgs
 from infra.aws.firewall import Firewall, FirewallArgs
 from infra.aws.kafka import Kafka, KafkaArgs
@@ -24,13 +27,17 @@ class Ground:
     kafka: Kafka
 
 
+def declare(found: Context, opts: pulumi.ResourceOptions | None = None) -> tuple[Network, Firewall, Kafka]:
+    """The four parts, wired as the platform wires them."""
+    key = Encryption("encryption", EncryptionArgs(found), opts).key_arn
+    network = Network("network", NetworkArgs(found, key), opts)
+    firewall = Firewall("firewall", FirewallArgs(found, network.vpc_id, network.nat_addresses), opts)
+    InterfaceEndpoints("endpoints", InterfaceEndpointsArgs(found, network, firewall.endpoints), opts)
+    return network, firewall, Kafka("kafka", KafkaArgs(found, network, firewall, key), opts)
+
+
 def ground(settings: Settings, preview: bool = False) -> Ground:
     """The four parts under mocks."""
     with program(preview) as cloud:
-        found = context(settings)
-        key = Encryption("encryption", EncryptionArgs(found)).key_arn
-        network = Network("network", NetworkArgs(found, key))
-        firewall = Firewall("firewall", FirewallArgs(found, network.vpc_id, network.nat_addresses))
-        InterfaceEndpoints("endpoints", InterfaceEndpointsArgs(found, network, firewall.endpoints))
-        kafka = Kafka("kafka", KafkaArgs(found, network, firewall, key))
+        network, firewall, kafka = declare(context(settings))
     return Ground(cloud, network, firewall, kafka)

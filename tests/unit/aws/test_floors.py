@@ -56,6 +56,11 @@ def test_brokers_stay_in_their_zones_and_say_what_to_set() -> None:
     assert refused({"networkZones": 2}, {"networkZones": 3, "kafkaZones": 2}) == set()
 
 
+def test_how_clients_sign_in_is_not_switched_under_their_feet() -> None:
+    assert refused({"kafkaAuth": "scram"}, {"kafkaAuth": "iam"}) == {"kafkaAuth"}
+    assert refused({"kafkaAuth": "scram"}, {"kafkaAuth": "iam", "floorsLifted": ["kafkaAuth"]}) == set()
+
+
 def test_another_number_of_replicas_is_a_topic_made_anew() -> None:
     assert refused({"kafkaBrokersPerZone": 2}, {"kafkaBrokersPerZone": 2, "kafkaReplication": 3}) == {
         "kafkaReplication"

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from infra.aws.kafka_cluster import server_properties
 from infra.aws.kafka_policy import client_statements
-from infra.aws.kafka_topics import by_hand
+from infra.aws.kafka_topics import by_hand, topic_configs
 from infra.aws.kafka_users import USERS
 from infra.kafka import message_max_bytes, topics
+from infra.paths import ROOT
 from tests.unit.aws.aws_settings import LARGE, SMALL, settings
 from tests.unit.aws.ground import ground
 from tests.unit.aws.mocks import COMPUTED, value
@@ -36,8 +37,10 @@ def properties(**more: Any) -> dict[str, str]:
 
 
 def test_msk_lets_its_users_set_every_property_that_we_set() -> None:
-    allowed = (Path(__file__).parent / "msk_properties.txt").read_text().split()
-    assert set(properties()) <= set(allowed)
+    msk = yaml.safe_load((ROOT / "tests" / "providers" / "data" / "msk.yaml").read_text())
+    assert set(properties()) <= set(msk["broker_properties"])
+    configs = {key for topic in topics(settings()) for key in json.loads(topic_configs(settings(), topic))}
+    assert configs <= set(msk["topic_properties"])
 
 
 def test_brokers_lose_nothing_and_take_what_the_collector_sends() -> None:
@@ -104,7 +107,6 @@ def test_each_user_has_a_secret_of_its_own_that_msk_takes() -> None:
     for item in cloud.of(SECRET):
         assert item.inputs["namePrefix"].startswith("AmazonMSK_") and "name" not in item.inputs
         assert "encryption-key" in item.inputs["kmsKeyId"] and "alias" not in item.inputs["kmsKeyId"]
-        assert item.inputs["recoveryWindowInDays"] == 0, "an unprotected stack leaves nothing"
     names = {json.loads(item.inputs["secretString"]["value"])["username"] for item in cloud.of(VERSION)}
     assert names == set(USERS)
     arns = {value(arn) for arn in made.kafka.credentials.values()}
@@ -148,8 +150,10 @@ def test_topics_come_one_after_the_other_and_are_protected_with_the_stack(base: 
 @pytest.mark.parametrize(("base", "kept"), [(SMALL, False), (LARGE, True)])
 def test_what_holds_data_is_kept_when_the_stack_is_protected(base: dict, kept: bool) -> None:
     cloud = ground(settings(base)).cloud
-    for item in [cloud.one(CLUSTER), *cloud.of(SECRET)]:
-        assert cloud.options(item).protect is kept and cloud.options(item).retain_on_delete is kept
+    options = cloud.options(cloud.one(CLUSTER))
+    assert options.protect is kept and options.retain_on_delete is kept
+    for item in cloud.of(SECRET):
+        assert item.inputs["recoveryWindowInDays"] == (30 if kept else 0)
 
 
 @pytest.mark.parametrize(("auth", "port", "access"), [("scram", "9096", "KafkaSecret"), ("iam", "9098", "KafkaIam")])
