@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import pulumi
 
@@ -188,14 +188,26 @@ def tasks(context: Context) -> Iterator[Alarm]:
     )
 
 
-def nodes(
-    instances: Mapping[str, pulumi.Input[str]],
-    volumes: Mapping[str, pulumi.Input[str]],
-    mounts: Mapping[str, Sequence[str]],
-) -> Iterator[Alarm]:
+class Machine(Protocol):
+    """What is known of an instance (clickhouse/node.py)."""
+
+    @property
+    def node(self) -> str: ...
+    @property
+    def instance_id(self) -> pulumi.Input[str]: ...
+    @property
+    def volume_ids(self) -> Mapping[str, pulumi.Input[str]]: ...
+    @property
+    def mounts(self) -> Sequence[str]: ...
+
+
+def nodes(machines: Sequence[Machine]) -> Iterator[Alarm]:
     """ClickHouse nodes and Keepers: the machine, its volumes, its disks, its memory."""
-    for node, instance in instances.items():
-        yield _Source("AWS/EC2", {"InstanceId": instance}).alarm(
+    for machine in machines:
+        node = machine.node
+        identity = {"InstanceId": machine.instance_id}
+        agent = _Source(names.METRICS, identity)
+        yield _Source("AWS/EC2", identity).alarm(
             f"{node}-down",
             f"{node}: the instance fails its status check, or is stopped.",
             "StatusCheckFailed",
@@ -205,8 +217,7 @@ def nodes(
             missing="breaching",
             section="node-down",
         )
-        agent = {"InstanceId": instance}
-        yield _Source(names.METRICS, agent).alarm(
+        yield agent.alarm(
             f"{node}-memory",
             f"{node}: memory is nearly full.",
             "mem_used_percent",
@@ -215,8 +226,8 @@ def nodes(
             periods=15,
             section="node-memory",
         )
-        for path in mounts.get(node, ()):
-            yield _Source(names.METRICS, {**agent, "path": path}).alarm(
+        for path in ("/", *machine.mounts):
+            yield _Source(names.METRICS, {**identity, "path": path}).alarm(
                 f"{node}-disk-{path.strip('/').replace('/', '-') or 'root'}",
                 f"{node}: {path} is {FULL_PERCENT} % full.",
                 "disk_used_percent",
@@ -227,15 +238,15 @@ def nodes(
                 periods=10,
                 section="node-disk",
             )
-    for name, volume in volumes.items():
-        yield _Source("AWS/EBS", {"VolumeId": volume}).alarm(
-            f"{name}-volume",
-            f"{name}: the volume answers no I/O.",
-            "VolumeStalledIOCheck",
-            "Maximum",
-            1,
-            section="volume",
-        )
+        for purpose, volume in machine.volume_ids.items():
+            yield _Source("AWS/EBS", {"VolumeId": volume}).alarm(
+                f"{node}-volume-{purpose}",
+                f"{node}: the volume {purpose} answers no I/O.",
+                "VolumeStalledIOCheck",
+                "Maximum",
+                1,
+                section="volume",
+            )
 
 
 def brokers(cluster: pulumi.Input[str], count: int) -> Iterator[Alarm]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
 
-from infra.aws.alarm_rules import Alarm, brokers, doors, jobs_missed, nodes, tasks
+from infra.aws.alarm_rules import Alarm, Machine, brokers, doors, jobs_missed, nodes, tasks
 from infra.aws.context import Context
 from infra.aws.ecs import policy
 from infra.aws.jobs import Job, Jobs
@@ -29,12 +29,8 @@ class AlarmsArgs:
     kafka_cluster: pulumi.Input[str] = ""
     """The MSK cluster's name; with kafkaMode existing its owner watches it."""
     broker_count: int = 0
-    instances: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
-    """Node or Keeper to its instance."""
-    volumes: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
-    """What it is for (clickhouse-1-hot) to the volume."""
-    mounts: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """Node or Keeper to the folders that the CloudWatch agent watches."""
+    machines: Sequence[Machine] = ()
+    """ClickHouse nodes and Keepers."""
     jobs: Jobs | None = None
     scheduled: Sequence[Job] = ()
 
@@ -52,7 +48,7 @@ class Alarms(pulumi.ComponentResource):
         wanted = [
             *doors(args.balancer),
             *tasks(context),
-            *nodes(args.instances, args.volumes, args.mounts),
+            *nodes(args.machines),
             *(brokers(args.kafka_cluster, args.broker_count) if args.broker_count else []),
             *(jobs_missed(context, args.jobs, args.scheduled) if args.jobs else []),
         ]

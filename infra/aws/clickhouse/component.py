@@ -51,6 +51,8 @@ class ClickHouse(pulumi.ComponentResource):
     host: str
     node_names: list[str]
     instance_ids: list[pulumi.Output[str]]
+    machines: list[Node]
+    """Keepers and nodes, for what watches them."""
     users: dict[str, pulumi.Output[str]]
     """User to the ARN of its secret."""
     ca_pem: pulumi.Output[str]
@@ -100,7 +102,7 @@ class ClickHouse(pulumi.ComponentResource):
         for index, node in enumerate(self.node_names):
             before = [nodes[-1].applied] if nodes else keepers.applied
             nodes.append(self._node(index, node, keepers.hosts, before))
-        self.instance_ids = [node.instance_id for node in nodes]
+        self.instance_ids, self.machines = [node.instance_id for node in nodes], [*keepers.nodes, *nodes]
         self.fingerprint = pulumi.Output.all(*[node.applied.sha256 for node in nodes]).apply(" ".join)
         kind = InVpc if context.settings.clickhouseReach == "direct" else Tunnel
         # Known once the last node serves: whoever uses the endpoint comes after.

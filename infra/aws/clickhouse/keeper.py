@@ -40,6 +40,7 @@ class Keepers(pulumi.ComponentResource):
     """`hosts`: their names, in the order of their numbers. `applied`: there once they serve."""
 
     hosts: list[str]
+    nodes: list[Node]
     instance_ids: list[pulumi.Output[str]]
     applied: list[Applied]
 
@@ -51,7 +52,7 @@ class Keepers(pulumi.ComponentResource):
         nodes: list[Node] = []
         for index, keeper in enumerate(keepers):
             nodes.append(self._node(args, index, keeper, nodes[-1:]))
-        self.instance_ids = [node.instance_id for node in nodes]
+        self.nodes, self.instance_ids = nodes, [node.instance_id for node in nodes]
         self.applied = [node.applied for node in nodes]
         self.register_outputs({"hosts": self.hosts})
 

@@ -64,7 +64,12 @@ class NodeArgs:
 class Node(pulumi.ComponentResource):
     """The node; `applied` is there once it serves."""
 
+    node: str
     instance_id: pulumi.Output[str]
+    volume_ids: dict[str, pulumi.Output[str]]
+    """What it is for (hot, slow) to the volume."""
+    mounts: list[str]
+    """The folders that its agent watches, beside the root."""
     applied: Applied
 
     def __init__(self, name: str, args: NodeArgs, opts: pulumi.ResourceOptions | None = None):
@@ -72,6 +77,8 @@ class Node(pulumi.ComponentResource):
         context = args.context
         instance = self._instance(name, args)
         volumes = [self._volume(name, args, volume) for volume in args.volumes]
+        self.node, self.mounts = name, [spec.mount for spec in args.volumes]
+        self.volume_ids = {spec.name: volume.id for spec, volume in zip(args.volumes, volumes, strict=True)}
         attachments = [
             aws.ec2.VolumeAttachment(
                 f"{name}-{spec.name}-attachment",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pulumi
 
@@ -26,6 +27,12 @@ SECRETS = {
     name: f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{name}" for name in ("collector", "worker", "clickhouse")
 }
 KAFKA_IAM = [{"Effect": "Allow", "Action": "kafka-cluster:Connect", "Resource": "arn:aws:kafka:cluster"}]
+MACHINE: dict[str, Any] = {
+    "node": "clickhouse-1",
+    "instance_id": "i-1",
+    "volume_ids": {"hot": "vol-1"},
+    "mounts": ["/var/lib/clickhouse"],
+}
 BACKUP = Job("backup", "infra.aws.clickhouse.backup", "rate(1 day)", statements=KAFKA_IAM)
 
 
@@ -120,9 +127,7 @@ def _declared(preview: bool, chosen: Settings) -> Made:
                 balancer,
                 kafka_cluster="msk",
                 broker_count=2,
-                instances={"clickhouse-1": "i-1"},
-                volumes={"clickhouse-1-hot": "vol-1"},
-                mounts={"clickhouse-1": ["/", "/var/lib/clickhouse"]},
+                machines=[cast(Any, SimpleNamespace(**MACHINE))],
                 jobs=jobs,
                 scheduled=[BACKUP],
             ),

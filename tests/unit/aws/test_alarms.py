@@ -9,6 +9,7 @@ from typing import Any
 import boto3
 import pytest
 
+from infra.aws.clickhouse.configuration import agent_config
 from infra.aws.jobs import watch_seconds
 from infra.emf import namespace
 from infra.paths import ROOT
@@ -44,7 +45,12 @@ def test_every_part_of_the_pipeline_is_watched() -> None:
     assert {
         *("collector-none-http", "collector-none-grpc", "collector-unhealthy-http", "collector-errors"),
         *("worker-silent", "key-list-stale", "canary-slow", "audit-differs", "worker-recompute-stuck"),
-        *("clickhouse-1-down", "clickhouse-1-hot-volume", "clickhouse-1-disk-var-lib-clickhouse"),
+        *(
+            "clickhouse-1-down",
+            "clickhouse-1-volume-hot",
+            "clickhouse-1-disk-root",
+            "clickhouse-1-disk-var-lib-clickhouse",
+        ),
         *("kafka-disk-1", "kafka-disk-2", "kafka-offline", "kafka-lag-otel-spans", "kafka-lag-otel-events"),
         *("job-backup-failed", "job-backup-missed", "job-not-started"),
     } <= found
@@ -148,3 +154,16 @@ def test_a_given_topic_is_used() -> None:
     made = declare(alarmTopicArn=arn)
     assert not made.cloud.of("aws:sns/topic:Topic")
     assert {tuple(alarm["alarmActions"]) for alarm in alarms(made).values()} == {(arn,)}
+
+
+def test_the_nodes_agents_report_what_the_alarms_listen_to() -> None:
+    agent = json.loads(agent_config(REGION, "clickhouse-1", "group", ["/var/lib/clickhouse"], []))["metrics"]
+    assert agent["append_dimensions"] == {"InstanceId": "${aws:InstanceId}"}
+    # Beside the dimension fstype that the agent adds of its own.
+    assert ["InstanceId", "path"] in agent["aggregation_dimensions"]
+    watched = {
+        alarm["dimensions"]["path"]
+        for alarm in alarms(declare()).values()
+        if alarm.get("metricName") == "disk_used_percent" and alarm["namespace"] == agent["namespace"]
+    }
+    assert watched == set(agent["metrics_collected"]["disk"]["resources"])

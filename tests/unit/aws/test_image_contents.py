@@ -41,6 +41,7 @@ def reachable() -> tuple[set[Path], set[str]]:
     files: set[Path] = set()
     foreign: set[str] = set()
     waiting = [*PROGRAMS, *BY_NAME]
+    assert all(file_of(program) for program in waiting)
     while waiting:
         module = waiting.pop()
         if module.split(".")[0] != "infra":
