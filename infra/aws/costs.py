@@ -73,7 +73,7 @@ def _network(s: Settings, monthly_gib: Decimal) -> Iterator[Line]:
 def _kafka(s: Settings) -> Iterator[Line]:
     if s.kafkaMode != "provisioned":
         return
-    brokers = s.kafkaBrokersPerZone * s.networkZones
+    brokers = s.kafkaBrokersPerZone * s.broker_zones
     yield Line(f"broker-hour/{s.kafkaInstanceType.removeprefix('kafka.')}", HOURS * brokers)
     yield Line("broker-storage", Decimal(brokers * s.kafkaStorageGiB))
 

@@ -65,7 +65,6 @@ def table(settings: Settings) -> Iterator[Rule]:
     if settings.collectorInternal:
         yield Rule("worker", "load_balancer", HTTPS, "canary")
     yield Rule("grafana", "clickhouse", CLICKHOUSE_HTTPS, "queries")
-    yield Rule("grafana", "clickhouse", CLICKHOUSE_NATIVE, "queries")
     if settings.clickhouseReplicas > 1:
         yield Rule("clickhouse", "clickhouse", INTERSERVER, "replicas fetch parts")
         yield Rule("clickhouse", "clickhouse", CLICKHOUSE_NATIVE, "queries over all replicas")
