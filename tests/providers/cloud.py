@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -110,11 +112,24 @@ class StandInCloud:
     def unlisted(self) -> set[str]:
         """Types and inputs that the data files have no line for: `TYPE` or `TYPE.path`."""
         notes = [item for item in operations.read(self.state.folder) if item.unlisted]
-        return {item.type if not item.changed else f"{item.type}.{path}" for item in notes for path in item.changed or ("",)}
+        return {
+            item.type if not item.changed else f"{item.type}.{path}" for item in notes for path in item.changed or ("",)
+        }
 
     def fail(self, op: str, **entry: Any) -> None:
         """Makes an operation fail once: type, urn, nth, how, message (see standin/faults.py)."""
         faults.ask(self.state.folder, op, **entry)
+
+    def image(self, architecture: str = "arm64", id_: str | None = None) -> str:
+        """An AMI that programs may name."""
+        id_ = id_ or f"ami-{secrets.token_hex(9)[:17]}"
+        return self.state.put(Resource("stand-in/ami", id_, outputs={"architecture": architecture, "name": id_})).id
+
+    def publish(self, parameter: str, architecture: str = "arm64") -> str:
+        """AWS or Canonical publishes a newer image behind an SSM parameter."""
+        newest = self.image(architecture)
+        self.state.put(Resource("stand-in/newest", parameter, outputs={"ami": newest}))
+        return newest
 
     def left(self) -> list[str]:
         """What exists, as `type id`; without AWS's own things."""
@@ -157,8 +172,6 @@ class StandInStack:
         return "\n".join(path.read_text(errors="replace") for path in files)
 
     def _run(self, command: Callable[..., Any], **options: Any) -> Ran:
-        import time
-
         lines: list[str] = []
         steps: dict[str, list[str]] = {}
         reasons: dict[str, list[str]] = {}

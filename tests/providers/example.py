@@ -50,7 +50,9 @@ class Example:
 
     def given(self, name: str, /, **arguments: Any) -> dict[str, Any]:
         """The arguments as the test wants them."""
-        return {key: value for key, value in {**arguments, **self.knobs.break_.get(name, {})}.items() if value is not None}
+        return {
+            key: value for key, value in {**arguments, **self.knobs.break_.get(name, {})}.items() if value is not None
+        }
 
     def network(self) -> None:
         given = self.given
@@ -62,15 +64,31 @@ class Example:
             arguments = given(name, vpc_id=self.vpc.id, cidr_block=f"10.0.{index}.0/24", availability_zone=zone)
             self.subnets.append(aws.ec2.Subnet(name, **arguments, opts=pulumi.ResourceOptions(depends_on=[gateway])))
         self.group = aws.ec2.SecurityGroup("nodes", **given("nodes", vpc_id=self.vpc.id))
-        rule = given("rule", security_group_id=self.group.id, ip_protocol="tcp", from_port=9440, to_port=9440, referenced_security_group_id=self.group.id)
+        rule = given(
+            "rule",
+            security_group_id=self.group.id,
+            ip_protocol="tcp",
+            from_port=9440,
+            to_port=9440,
+            referenced_security_group_id=self.group.id,
+        )
         aws.vpc.SecurityGroupIngressRule("rule", **rule)
 
     def nodes(self) -> None:
         given = self.given
         ami = aws.ssm.get_parameter_output(name=AL2023).value
-        arguments = given("node", ami=ami, instance_type=self.knobs.instance_type, subnet_id=self.subnets[0].id, vpc_security_group_ids=[self.group.id], user_data=self.knobs.user_data)
+        arguments = given(
+            "node",
+            ami=ami,
+            instance_type=self.knobs.instance_type,
+            subnet_id=self.subnets[0].id,
+            vpc_security_group_ids=[self.group.id],
+            user_data=self.knobs.user_data,
+        )
         self.node = aws.ec2.Instance("node", **arguments, opts=pulumi.ResourceOptions(delete_before_replace=True))
-        self.volume = aws.ebs.Volume("volume", **given("volume", availability_zone=ZONES[0], size=100, type="gp3", iops=3000, throughput=125))
+        self.volume = aws.ebs.Volume(
+            "volume", **given("volume", availability_zone=ZONES[0], size=100, type="gp3", iops=3000, throughput=125)
+        )
         attachment = given("attachment", device_name="/dev/sdf", instance_id=self.node.id, volume_id=self.volume.id)
         aws.ec2.VolumeAttachment("attachment", **attachment)
         self.bucket = aws.s3.Bucket("cold", **given("cold"))
@@ -90,8 +108,15 @@ class Example:
     def brokers(self) -> None:
         given = self.given
         key = aws.kms.Key("key", **given("key", deletion_window_in_days=7))
-        configuration = aws.msk.Configuration("broker-settings", **given("broker-settings", server_properties="min.insync.replicas=1\n"))
-        nodes = given("broker-nodes", client_subnets=[item.id for item in self.subnets], instance_type="kafka.t3.small", security_groups=[self.group.id])
+        configuration = aws.msk.Configuration(
+            "broker-settings", **given("broker-settings", server_properties="min.insync.replicas=1\n")
+        )
+        nodes = given(
+            "broker-nodes",
+            client_subnets=[item.id for item in self.subnets],
+            instance_type="kafka.t3.small",
+            security_groups=[self.group.id],
+        )
         self.cluster = aws.msk.Cluster(
             "kafka",
             **given(
@@ -103,13 +128,28 @@ class Example:
                 configuration_info={"arn": configuration.arn, "revision": configuration.latest_revision},
             ),
         )
-        password = pulumi.Output.secret(self.knobs.secret) if self.knobs.secret else random.RandomPassword("password", length=32, special=False).result
-        secret = aws.secretsmanager.Secret("user", **given("user", name="AmazonMSK_example", kms_key_id=key.arn, recovery_window_in_days=0))
+        password = (
+            pulumi.Output.secret(self.knobs.secret)
+            if self.knobs.secret
+            else random.RandomPassword("password", length=32, special=False).result
+        )
+        secret = aws.secretsmanager.Secret(
+            "user", **given("user", name="AmazonMSK_example", kms_key_id=key.arn, recovery_window_in_days=0)
+        )
         value = password.apply(lambda found: json.dumps({"username": "collector", "password": found}))
-        version = aws.secretsmanager.SecretVersion("user-value", **given("user-value", secret_id=secret.id, secret_string=value))
+        version = aws.secretsmanager.SecretVersion(
+            "user-value", **given("user-value", secret_id=secret.id, secret_string=value)
+        )
         users = given("users", cluster_arn=self.cluster.arn, secret_arn_lists=[secret.arn])
         self.users = aws.msk.ScramSecretAssociation("users", **users, opts=pulumi.ResourceOptions(depends_on=[version]))
-        topic = given("spans", cluster_arn=self.cluster.arn, name="otel-spans", partition_count=self.knobs.partitions, replication_factor=2, configs=json.dumps({"retention.ms": "604800000"}))
+        topic = given(
+            "spans",
+            cluster_arn=self.cluster.arn,
+            name="otel-spans",
+            partition_count=self.knobs.partitions,
+            replication_factor=2,
+            configs=json.dumps({"retention.ms": "604800000"}),
+        )
         aws.msk.Topic("spans", **topic, opts=pulumi.ResourceOptions(depends_on=[self.users]))
         pulumi.export("brokers", self.cluster.bootstrap_brokers_sasl_scram)
 
@@ -117,7 +157,9 @@ class Example:
         given = self.given
         policy = json.dumps({"Version": "2012-10-17", "Statement": [ASSUME]})
         role = aws.iam.Role("execution", **given("execution", assume_role_policy=policy))
-        pulls = given("pulls", role=role.name, policy_arn="arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy")
+        pulls = given(
+            "pulls", role=role.name, policy_arn="arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy"
+        )
         attached = aws.iam.RolePolicyAttachment("pulls", **pulls)
         logs = aws.cloudwatch.LogGroup("logs", **given("logs", name="/example/collector", retention_in_days=30))
         containers = [
@@ -125,7 +167,14 @@ class Example:
                 "name": "collector",
                 "image": self.knobs.image,
                 "portMappings": [{"containerPort": 4318}],
-                "logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-group": "/example/collector", "awslogs-region": "eu-central-1", "awslogs-stream-prefix": "c"}},
+                "logConfiguration": {
+                    "logDriver": "awslogs",
+                    "options": {
+                        "awslogs-group": "/example/collector",
+                        "awslogs-region": "eu-central-1",
+                        "awslogs-stream-prefix": "c",
+                    },
+                },
             }
         ]
         task = aws.ecs.TaskDefinition(
@@ -141,10 +190,17 @@ class Example:
                 execution_role_arn=role.arn,
             ),
         )
-        balancer = aws.lb.LoadBalancer("door", **given("door", subnets=[item.id for item in self.subnets], security_groups=[self.group.id]))
-        group = aws.lb.TargetGroup("targets", **given("targets", vpc_id=self.vpc.id, port=4318, protocol="HTTP", target_type="ip"))
+        balancer = aws.lb.LoadBalancer(
+            "door", **given("door", subnets=[item.id for item in self.subnets], security_groups=[self.group.id])
+        )
+        group = aws.lb.TargetGroup(
+            "targets", **given("targets", vpc_id=self.vpc.id, port=4318, protocol="HTTP", target_type="ip")
+        )
         action = {"type": "forward", "target_group_arn": group.arn}
-        listener = aws.lb.Listener("listener", **given("listener", load_balancer_arn=balancer.arn, port=80, protocol="HTTP", default_actions=[action]))
+        listener = aws.lb.Listener(
+            "listener",
+            **given("listener", load_balancer_arn=balancer.arn, port=80, protocol="HTTP", default_actions=[action]),
+        )
         cluster = aws.ecs.Cluster("cluster", **given("cluster"))
         service = given(
             "service",

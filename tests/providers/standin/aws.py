@@ -62,6 +62,8 @@ class Aws(StandIn):
         return inputs, failures
 
     def diff(self, type_: str, urn: str, state: dict, olds: dict, news: dict) -> Any:
+        # As the real provider: against what AWS said last, where that differs from what was asked for.
+        olds = {key: state.get(key, value) for key, value in olds.items()}
         changed = changed_paths(olds, news)
         unlisted = [path for path in changed if differ.rule_for(type_, path)[1] == "unlisted"]
         if unlisted:
@@ -142,7 +144,9 @@ class Aws(StandIn):
         key = rules.one_at_a_time(type_, inputs)
         if key is None:
             return nullcontext()
-        refusal = Refused("BadRequestException", f"You can't change this cluster while another operation is in progress: {key}")
+        refusal = Refused(
+            "BadRequestException", f"You can't change this cluster while another operation is in progress: {key}"
+        )
         return self.cloud.busy(key, refusal)
 
     def _take_time(self, type_: str) -> None:
@@ -151,7 +155,16 @@ class Aws(StandIn):
 
     def _note(self, op: str, type_: str, urn: str, paths: list[str]) -> None:
         now = time.time()
-        record = {"op": f"unlisted {op}", "type": type_, "urn": urn, "id": "", "began": now, "ended": now, "changed": paths, "unlisted": True}
+        record = {
+            "op": f"unlisted {op}",
+            "type": type_,
+            "urn": urn,
+            "id": "",
+            "began": now,
+            "ended": now,
+            "changed": paths,
+            "unlisted": True,
+        }
         operations.write(self.cloud.folder, record)
 
 
@@ -166,4 +179,3 @@ def _parsed(value: Any) -> Any:
         except ValueError:
             return value
     return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
-

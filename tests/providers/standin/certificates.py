@@ -121,7 +121,9 @@ def locally_signed(inputs: Mapping[str, Any], begins: datetime, ends: datetime) 
     asked = x509.load_pem_x509_csr(inputs["certRequestPem"].encode())
     if not asked.is_signature_valid:
         raise ValueError("certRequestPem is not signed by its own key")
-    builder = _builder(inputs, asked.public_key(), begins, ends).subject_name(asked.subject).issuer_name(authority.subject)
+    builder = (
+        _builder(inputs, asked.public_key(), begins, ends).subject_name(asked.subject).issuer_name(authority.subject)
+    )
     for extension in asked.extensions:
         builder = builder.add_extension(extension.value, extension.critical)
     issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key())

@@ -41,7 +41,9 @@ def _members(
     for name, declared in known.items():
         if declared.required and values.get(name) is None:
             here = f"{path}.{name}" if path else name
-            failures.append((here, f"Missing required argument. The argument {name!r} is required, but no definition was found"))
+            failures.append(
+                (here, f"Missing required argument. The argument {name!r} is required, but no definition was found")
+            )
 
 
 def _value(token: str, kind: Kind, value: Any, path: str, failures: Failures) -> None:

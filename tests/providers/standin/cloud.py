@@ -133,7 +133,9 @@ class Cloud:
     def find(self, types: str | Iterable[str], path: str, value: Any) -> Resource | None:
         """The resource whose state has this value at the path; path `id` is the id."""
         wanted = [types] if isinstance(types, str) else list(types)
-        return next((item for item in self.all(*wanted) if value == (item.id if path == "id" else item.get(path))), None)
+        return next(
+            (item for item in self.all(*wanted) if value == (item.id if path == "id" else item.get(path))), None
+        )
 
     def put(self, resource: Resource) -> Resource:
         """Writes a resource as it is: a provider's own way, and a test's to seed the cloud or to inject drift."""
@@ -170,7 +172,9 @@ class Cloud:
         with self.transaction() as connection:
             row = connection.execute("SELECT value FROM counter WHERE name = ?", (name,)).fetchone()
             value = (row[0] if row else 0) + 1
-            connection.execute("INSERT INTO counter VALUES (?, ?) ON CONFLICT DO UPDATE SET value = ?", (name, value, value))
+            connection.execute(
+                "INSERT INTO counter VALUES (?, ?) ON CONFLICT DO UPDATE SET value = ?", (name, value, value)
+            )
         return value
 
     @contextmanager

@@ -55,7 +55,13 @@ def private_dns(maker: Maker) -> str:
 
 
 def root_device(maker: Maker) -> dict[str, Any]:
-    return {"volumeType": "gp3", "volumeSize": 8, "deleteOnTermination": True, "volumeId": f"vol-{maker.field('hex17')}", "deviceName": "/dev/xvda"}
+    return {
+        "volumeType": "gp3",
+        "volumeSize": 8,
+        "deleteOnTermination": True,
+        "volumeId": f"vol-{maker.field('hex17')}",
+        "deviceName": "/dev/xvda",
+    }
 
 
 def default_group(maker: Maker) -> str:
@@ -89,12 +95,19 @@ def endpoint_names(maker: Maker) -> list[dict[str, str]]:
     if maker.values.get("vpcEndpointType") != "Interface":
         return []
     service = str(maker.values.get("serviceName", "")).rsplit(".", 1)[-1]
-    return [{"dnsName": f"{maker.values['id']}.{service}.{maker.region}.vpce.amazonaws.com", "hostedZoneId": "Z0000000000000"}]
+    return [
+        {
+            "dnsName": f"{maker.values['id']}.{service}.{maker.region}.vpce.amazonaws.com",
+            "hostedZoneId": "Z0000000000000",
+        }
+    ]
 
 
 def revision(maker: Maker) -> int:
     """1, 2, 3 … of one thing: a family's revisions, a configuration's, a parameter's versions."""
-    return maker.cloud.next(f"revision {maker.type} {maker.values.get('family') or maker.values.get('name') or maker.values.get('id')}")
+    return maker.cloud.next(
+        f"revision {maker.type} {maker.values.get('family') or maker.values.get('name') or maker.values.get('id')}"
+    )
 
 
 def launch_type(maker: Maker) -> str | None:
@@ -163,7 +176,13 @@ def key_arn(maker: Maker) -> str:
 
 def default_key_policy(maker: Maker) -> str:
     """What AWS gives a key that has no policy: the account decides by IAM."""
-    statement = {"Sid": "Enable IAM User Permissions", "Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "kms:*", "Resource": "*"}
+    statement = {
+        "Sid": "Enable IAM User Permissions",
+        "Effect": "Allow",
+        "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
+        "Action": "kms:*",
+        "Resource": "*",
+    }
     return json.dumps({"Version": "2012-10-17", "Id": "key-default-1", "Statement": [statement]})
 
 
@@ -175,7 +194,12 @@ def saml_status(maker: Maker) -> str:
     return "NOT_CONFIGURED"
 
 
-PORTS = {"bootstrapBrokers": 9092, "bootstrapBrokersTls": 9094, "bootstrapBrokersSaslScram": 9096, "bootstrapBrokersSaslIam": 9098}
+PORTS = {
+    "bootstrapBrokers": 9092,
+    "bootstrapBrokersTls": 9094,
+    "bootstrapBrokersSaslScram": 9096,
+    "bootstrapBrokersSaslIam": 9098,
+}
 
 
 def brokers(maker: Maker) -> dict[str, str]:
@@ -187,21 +211,31 @@ def brokers(maker: Maker) -> dict[str, str]:
     unauthenticated = (values.get("clientAuthentication") or {}).get("unauthenticated", not authenticated)
     on = {
         "bootstrapBrokers": transit in ("PLAINTEXT", "TLS_PLAINTEXT") and unauthenticated,
-        "bootstrapBrokersTls": transit in ("TLS", "TLS_PLAINTEXT") and (unauthenticated or bool((values.get("clientAuthentication") or {}).get("tls"))),
+        "bootstrapBrokersTls": transit in ("TLS", "TLS_PLAINTEXT")
+        and (unauthenticated or bool((values.get("clientAuthentication") or {}).get("tls"))),
         "bootstrapBrokersSaslScram": bool(client.get("scram")),
         "bootstrapBrokersSaslIam": bool(client.get("iam")),
     }
     number = str(values.get("id") or values.get("arn")).rsplit("-", 1)[-1]
     name = f"{str(values['clusterName']).lower()}.{hashlib.sha256(str(values.get('arn')).encode()).hexdigest()[:6]}.c{number}.kafka.{maker.region}.amazonaws.com"
     count = min(3, int(values["numberOfBrokerNodes"]))
-    return {key: ",".join(f"b-{i + 1}.{name}:{port}" for i in range(count)) if on[key] else "" for key, port in PORTS.items()}
+    return {
+        key: ",".join(f"b-{i + 1}.{name}:{port}" for i in range(count)) if on[key] else ""
+        for key, port in PORTS.items()
+    }
 
 
 def topic_arn(maker: Maker) -> str:
     return f"{str(maker.values['clusterArn']).replace(':cluster/', ':topic/')}/{maker.values['name']}"
 
 
-TOPIC_DEFAULTS = {"cleanup.policy": "delete", "compression.type": "producer", "max.message.bytes": "1048588", "retention.ms": "604800000", "min.insync.replicas": "2"}
+TOPIC_DEFAULTS = {
+    "cleanup.policy": "delete",
+    "compression.type": "producer",
+    "max.message.bytes": "1048588",
+    "retention.ms": "604800000",
+    "min.insync.replicas": "2",
+}
 
 
 def topic_configs(maker: Maker) -> str:
@@ -216,7 +250,11 @@ def record_name(maker: Maker) -> str:
 
 
 def name_servers(maker: Maker) -> list[str]:
-    return [] if maker.values.get("vpcs") else [f"ns-{number}.awsdns-0{number}.{top}" for number, top in enumerate(("org", "com", "net", "co.uk"), 1)]
+    return (
+        []
+        if maker.values.get("vpcs")
+        else [f"ns-{number}.awsdns-0{number}.{top}" for number, top in enumerate(("org", "com", "net", "co.uk"), 1)]
+    )
 
 
 def object_etag(maker: Maker) -> str:

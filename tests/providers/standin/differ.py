@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pulumi.runtime.proto import provider_pb2
+
 from tests.providers.standin import schema, wire
 from tests.providers.standin.data import row
 from tests.providers.standin.naming import DEFAULTS, named_property
-from tests.providers.standin.protocol import provider_pb2
 from tests.providers.standin.server import changed_paths
 
 Kind = provider_pb2.PropertyDiff
@@ -21,7 +22,9 @@ def rule_for(token: str, path: str) -> tuple[dict[str, Any] | None, str]:
         for action in ("replace", "update"):
             for entry in (rows.get(source) or {}).get(action) or []:
                 rule = entry if isinstance(entry, dict) else {"path": entry}
-                covers = path == rule["path"] or path.startswith(rule["path"] + ".") or rule["path"].startswith(path + ".")
+                covers = (
+                    path == rule["path"] or path.startswith(rule["path"] + ".") or rule["path"].startswith(path + ".")
+                )
                 if covers:
                     return {**rule, "action": action}, source
     top = path.split(".")[0]

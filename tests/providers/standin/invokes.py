@@ -31,7 +31,12 @@ def answer(cloud: Cloud, region: str, token: str, arguments: dict[str, Any]) -> 
     if token not in ANSWERS:
         known = "no such function in the SDK" if schema.source_of(token) is None else "add it to standin/invokes.py"
         raise Refused("Unsupported", f"{token} is not served by the stand-in provider: {known}")
-    return {"id": region, "region": region, **arguments, **ANSWERS[token](cloud, arguments.get("region") or region, arguments)}
+    return {
+        "id": region,
+        "region": region,
+        **arguments,
+        **ANSWERS[token](cloud, arguments.get("region") or region, arguments),
+    }
 
 
 @_answers("aws:index/getAvailabilityZones:getAvailabilityZones")
@@ -48,7 +53,12 @@ def _region(cloud: Cloud, region: str, given: dict[str, Any]) -> Answer:
 
 @_answers("aws:index/getCallerIdentity:getCallerIdentity")
 def _caller(cloud: Cloud, region: str, given: dict[str, Any]) -> Answer:
-    return {"accountId": ACCOUNT, "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/deployer/session", "userId": "AROAEXAMPLE:session", "id": ACCOUNT}
+    return {
+        "accountId": ACCOUNT,
+        "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/deployer/session",
+        "userId": "AROAEXAMPLE:session",
+        "id": ACCOUNT,
+    }
 
 
 @_answers("aws:index/getPartition:getPartition")
@@ -73,7 +83,14 @@ def _parameter(cloud: Cloud, region: str, given: dict[str, Any]) -> Answer:
         if found is None:
             raise Refused("ParameterNotFound", f"couldn't find resource: {name}")
         value, kind = found.get("value"), found.get("type")
-    return {"value": value, "insecureValue": value, "type": kind, "version": 1, "arn": f"arn:aws:ssm:{region}:{ACCOUNT}:parameter{name}", "id": name}
+    return {
+        "value": value,
+        "insecureValue": value,
+        "type": kind,
+        "version": 1,
+        "arn": f"arn:aws:ssm:{region}:{ACCOUNT}:parameter{name}",
+        "id": name,
+    }
 
 
 @_answers("aws:ec2/getAmi:getAmi")
@@ -86,7 +103,13 @@ def _ami(cloud: Cloud, region: str, given: dict[str, Any]) -> Answer:
     found = cloud.get(AMI, wanted[0]) if wanted else image(cloud, json.dumps(filters, sort_keys=True), architecture)
     if found is None:
         raise Refused("NotFound", "Your query returned no results. Please change your search criteria and try again.")
-    return {"imageId": found.id, "id": found.id, "architecture": found.get("architecture"), "name": found.get("name"), "arn": f"arn:aws:ec2:{region}::image/{found.id}"}
+    return {
+        "imageId": found.id,
+        "id": found.id,
+        "architecture": found.get("architecture"),
+        "name": found.get("name"),
+        "arn": f"arn:aws:ec2:{region}::image/{found.id}",
+    }
 
 
 @_answers("aws:msk/getKafkaVersion:getKafkaVersion")
@@ -101,7 +124,9 @@ def _kafka_version(cloud: Cloud, region: str, given: dict[str, Any]) -> Answer:
 @_answers("aws:msk/getBootstrapBrokers:getBootstrapBrokers")
 def _brokers(cloud: Cloud, region: str, given: dict[str, Any]) -> Answer:
     cluster = _existing(cloud, "aws:msk/cluster:Cluster", given["clusterArn"])
-    return {key: value for key, value in cluster.outputs.items() if key.startswith("bootstrapBrokers")} | {"id": cluster.id}
+    return {key: value for key, value in cluster.outputs.items() if key.startswith("bootstrapBrokers")} | {
+        "id": cluster.id
+    }
 
 
 @_answers("aws:msk/getCluster:getCluster")
@@ -115,33 +140,65 @@ def _cluster(cloud: Cloud, region: str, given: dict[str, Any]) -> Answer:
 @_answers("aws:route53/getZone:getZone")
 def _zone(cloud: Cloud, region: str, given: dict[str, Any]) -> Answer:
     name = str(given.get("name", "")).rstrip(".")
-    found = [item for item in cloud.all("aws:route53/zone:Zone") if given.get("zoneId") == item.id or str(item.get("name")).rstrip(".") == name]
+    found = [
+        item
+        for item in cloud.all("aws:route53/zone:Zone")
+        if given.get("zoneId") == item.id or str(item.get("name")).rstrip(".") == name
+    ]
     if given.get("privateZone") is not None:
         found = [item for item in found if bool(item.get("vpcs")) == given["privateZone"]]
     if len(found) != 1:
         raise Refused("NotFound", f"{len(found)} matching Route 53 hosted zones for {given}")
     zone = found[0]
-    return {**zone.outputs, "id": zone.id, "zoneId": zone.id, "name": zone.get("name"), "privateZone": bool(zone.get("vpcs")), "comment": "", "callerReference": "", "resourceRecordSetCount": 2, "linkedServicePrincipal": "", "linkedServiceDescription": "", "tags": zone.get("tags", {})}
+    return {
+        **zone.outputs,
+        "id": zone.id,
+        "zoneId": zone.id,
+        "name": zone.get("name"),
+        "privateZone": bool(zone.get("vpcs")),
+        "comment": "",
+        "callerReference": "",
+        "resourceRecordSetCount": 2,
+        "linkedServicePrincipal": "",
+        "linkedServiceDescription": "",
+        "tags": zone.get("tags", {}),
+    }
 
 
 @_answers("aws:elb/getServiceAccount:getServiceAccount")
 def _service_account(cloud: Cloud, region: str, given: dict[str, Any]) -> Answer:
     accounts = table("load_balancing")["log_accounts"]
     if region not in accounts:
-        raise Refused("NotFound", f"no account of Elastic Load Balancing is listed for {region} in data/load_balancing.yaml")
+        raise Refused(
+            "NotFound", f"no account of Elastic Load Balancing is listed for {region} in data/load_balancing.yaml"
+        )
     return {"arn": f"arn:aws:iam::{accounts[region]}:root"}
 
 
 @_answers("aws:ec2/getVpc:getVpc")
 def _vpc(cloud: Cloud, region: str, given: dict[str, Any]) -> Answer:
     vpc = _existing(cloud, "aws:ec2/vpc:Vpc", given.get("id"))
-    return {**vpc.outputs, "id": vpc.id, "cidrBlockAssociations": [], "state": "available", "default": False, "tags": vpc.get("tags", {})}
+    return {
+        **vpc.outputs,
+        "id": vpc.id,
+        "cidrBlockAssociations": [],
+        "state": "available",
+        "default": False,
+        "tags": vpc.get("tags", {}),
+    }
 
 
 @_answers("aws:ec2/getSubnet:getSubnet")
 def _subnet(cloud: Cloud, region: str, given: dict[str, Any]) -> Answer:
     subnet = _existing(cloud, "aws:ec2/subnet:Subnet", given.get("id"))
-    return {"availableIpAddressCount": 250, "mapPublicIpOnLaunch": False, **subnet.outputs, "id": subnet.id, "state": "available", "tags": subnet.get("tags", {})}
+    return {
+        "availableIpAddressCount": 250,
+        "mapPublicIpOnLaunch": False,
+        **subnet.outputs,
+        "id": subnet.id,
+        "state": "available",
+        "tags": subnet.get("tags", {}),
+    }
 
 
 @_answers("aws:ec2/getSubnets:getSubnets")
@@ -159,10 +216,19 @@ def _subnets(cloud: Cloud, region: str, given: dict[str, Any]) -> Answer:
 
 @_answers("aws:acm/getCertificate:getCertificate")
 def _certificate(cloud: Cloud, region: str, given: dict[str, Any]) -> Answer:
-    found = [item for item in cloud.all("aws:acm/certificate:Certificate") if item.get("domainName") == given.get("domain")]
+    found = [
+        item for item in cloud.all("aws:acm/certificate:Certificate") if item.get("domainName") == given.get("domain")
+    ]
     if not found:
         raise Refused("NotFound", f"no certificate for {given.get('domain')}")
-    return {"arn": found[-1].id, "id": found[-1].id, "status": found[-1].get("status"), "certificate": "", "certificateChain": "", "tags": {}}
+    return {
+        "arn": found[-1].id,
+        "id": found[-1].id,
+        "status": found[-1].get("status"),
+        "certificate": "",
+        "certificateChain": "",
+        "tags": {},
+    }
 
 
 @_answers("aws:iam/getPolicyDocument:getPolicyDocument")
@@ -171,18 +237,32 @@ def _policy_document(cloud: Cloud, region: str, given: dict[str, Any]) -> Answer
     for item in given.get("statements") or []:
         statement: dict[str, Any] = {"Effect": item.get("effect", "Allow")}
         statement |= {"Sid": item["sid"]} if item.get("sid") else {}
-        for key, name in (("actions", "Action"), ("notActions", "NotAction"), ("resources", "Resource"), ("notResources", "NotResource")):
+        for key, name in (
+            ("actions", "Action"),
+            ("notActions", "NotAction"),
+            ("resources", "Resource"),
+            ("notResources", "NotResource"),
+        ):
             if values := item.get(key):
                 statement[name] = values[0] if len(values) == 1 else values
         for key, name in (("principals", "Principal"), ("notPrincipals", "NotPrincipal")):
             if item.get(key):
-                statement[name] = {one["type"]: one["identifiers"][0] if len(one["identifiers"]) == 1 else one["identifiers"] for one in item[key]}
+                statement[name] = {
+                    one["type"]: one["identifiers"][0] if len(one["identifiers"]) == 1 else one["identifiers"]
+                    for one in item[key]
+                }
                 statement[name] = "*" if statement[name] == {"*": "*"} else statement[name]
         for one in item.get("conditions") or []:
-            statement.setdefault("Condition", {}).setdefault(one["test"], {})[one["variable"]] = one["values"][0] if len(one["values"]) == 1 else one["values"]
+            statement.setdefault("Condition", {}).setdefault(one["test"], {})[one["variable"]] = (
+                one["values"][0] if len(one["values"]) == 1 else one["values"]
+            )
         statements.append(statement)
     text = json.dumps({"Version": given.get("version", "2012-10-17"), "Statement": statements}, indent=2)
-    return {"json": text, "minifiedJson": json.dumps(json.loads(text)), "id": hashlib.sha256(text.encode()).hexdigest()[:10]}
+    return {
+        "json": text,
+        "minifiedJson": json.dumps(json.loads(text)),
+        "id": hashlib.sha256(text.encode()).hexdigest()[:10],
+    }
 
 
 def _existing(cloud: Cloud, type_: str, id_: Any) -> Resource:

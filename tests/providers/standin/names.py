@@ -47,9 +47,9 @@ def check_free(cloud: Cloud, type_: str, values: Mapping[str, Any], own_id: str 
         for other in cloud.all(type_, state=state):
             if other.id == own_id or other.get(name) != value or (within and other.get(within) != values.get(within)):
                 continue
-            if state == "scheduled" and not (said := rule.get("scheduled")):
-                continue
             if state == "scheduled":
-                code, _, words = str(said).partition(": ")
-                raise Refused(code, f"{words} ({value})")
+                if said := rule.get("scheduled"):
+                    code, _, words = str(said).partition(": ")
+                    raise Refused(code, f"{words} ({value})")
+                continue
             raise Refused(rule["unique"], f"{name} {value!r} already exists")

@@ -37,7 +37,7 @@ def content_of(inputs: Mapping[str, Any]) -> bytes:
     if inputs.get("contentBase64") is not None:
         return base64.b64decode(inputs["contentBase64"])
     source = inputs.get("source")
-    return wire.asset_bytes(source) if wire.is_asset(source) else b""
+    return wire.asset_bytes(source) if isinstance(source, Mapping) else b""
 
 
 def versioned(cloud: Cloud, bucket: str) -> bool:

@@ -17,18 +17,26 @@ from tests.providers.standin.naming import DEFAULTS, named_property
 
 FIELD = re.compile(r"\{(\w+)\}")
 RANDOM = re.compile(r"(hex|alnum|upper)(\d+)")
-ALPHABETS = {"hex": "0123456789abcdef", "alnum": string.ascii_letters + string.digits, "upper": string.ascii_uppercase + string.digits}
+ALPHABETS = {
+    "hex": "0123456789abcdef",
+    "alnum": string.ascii_letters + string.digits,
+    "upper": string.ascii_uppercase + string.digits,
+}
 
 
 class Maker:
     """Makes one resource's state."""
 
-    def __init__(self, cloud: Cloud, region: str, type_: str, inputs: Mapping[str, Any], tags: Mapping[str, str]) -> None:
+    def __init__(
+        self, cloud: Cloud, region: str, type_: str, inputs: Mapping[str, Any], tags: Mapping[str, str]
+    ) -> None:
         self.cloud = cloud
         self.region = region
         self.type = type_
         self.rule = row("outputs", type_)
-        self.values: dict[str, Any] = {key: value for key, value in inputs.items() if key != DEFAULTS and value is not None}
+        self.values: dict[str, Any] = {
+            key: value for key, value in inputs.items() if key != DEFAULTS and value is not None
+        }
         self._own: dict[str, str] = {}
         self.tags = tags
         self.defaulted: set[str] = set()
@@ -60,7 +68,9 @@ class Maker:
         name = row("names", self.type).get("property", "name")
         prefix = self.values.get(f"{name}Prefix")
         if prefix is not None and self.values.get(name) is None:
-            self.values[name] = f"{prefix}{datetime.now(UTC):%Y%m%d%H%M%S}{self.field('number').zfill(10)}"[: row("names", self.type).get("max", 255)]
+            self.values[name] = f"{prefix}{datetime.now(UTC):%Y%m%d%H%M%S}{self.field('number').zfill(10)}"[
+                : row("names", self.type).get("max", 255)
+            ]
 
     def _promised(self) -> None:
         """Outputs that the SDK's type never leaves empty, and the merged tags."""
@@ -74,9 +84,18 @@ class Maker:
                 self.values[key] = self.region
             elif key == "arn":
                 module = self.type.split(":")[1].split("/")[0]
-                self.values[key] = f"arn:aws:{module}:{self.region}:{ACCOUNT}:{schema.class_name(self.type).lower()}/{self.values['id']}"
+                self.values[key] = (
+                    f"arn:aws:{module}:{self.region}:{ACCOUNT}:{schema.class_name(self.type).lower()}/{self.values['id']}"
+                )
             elif key not in inputs:
-                blanks: dict[str, Any] = {"str": f"{key}-{self.field('hex8')}", "bool": False, "int": 0, "float": 0, "list": [], "map": {}}
+                blanks: dict[str, Any] = {
+                    "str": f"{key}-{self.field('hex8')}",
+                    "bool": False,
+                    "int": 0,
+                    "float": 0,
+                    "list": [],
+                    "map": {},
+                }
                 self.values[key] = blanks.get(declared.kind.kind, {})
 
     def fill(self, template: Any) -> Any:
@@ -149,5 +168,8 @@ def moving(type_: str, changed: list[str]) -> set[str]:
     """The computed outputs that a change of these paths moves: unknown in the update's preview."""
     rules = row("moving", type_)
     return {
-        output for path, outputs in rules.items() for output in outputs if any(item == path or item.startswith(f"{path}.") for item in changed)
+        output
+        for path, outputs in rules.items()
+        for output in outputs
+        if any(item == path or item.startswith(f"{path}.") for item in changed)
     }

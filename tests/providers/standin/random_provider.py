@@ -24,8 +24,16 @@ ID, PET, UUID, BYTES = (
 INTEGER = "random:index/randomInteger:RandomInteger"
 SPECIAL = "!@#$%&*()-_=+[]{}<>:?"
 SECRETS = {PASSWORD: frozenset({"result", "bcryptHash"}), BYTES: frozenset({"base64", "hex"})}
-WORDS = (("bright", "calm", "eager", "fair", "keen", "loyal", "quick"), ("badger", "falcon", "heron", "lynx", "marten", "otter"))
-CLASSES = (("lower", string.ascii_lowercase), ("upper", string.ascii_uppercase), ("numeric", string.digits), ("special", SPECIAL))
+WORDS = (
+    ("bright", "calm", "eager", "fair", "keen", "loyal", "quick"),
+    ("badger", "falcon", "heron", "lynx", "marten", "otter"),
+)
+CLASSES = (
+    ("lower", string.ascii_lowercase),
+    ("upper", string.ascii_uppercase),
+    ("numeric", string.digits),
+    ("special", SPECIAL),
+)
 
 
 class Random(Stateless):

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-SHORT = {"central": "c", "north": "n", "south": "s", "east": "e", "west": "w", "northeast": "ne", "northwest": "nw", "southeast": "se", "southwest": "sw"}
+SHORT = {
+    "central": "c",
+    "north": "n",
+    "south": "s",
+    "east": "e",
+    "west": "w",
+    "northeast": "ne",
+    "northwest": "nw",
+    "southeast": "se",
+    "southwest": "sw",
+}
 NUMBER_OF_LETTER = {"a": 2, "b": 3, "c": 1}
 
 

@@ -14,10 +14,10 @@ from typing import Any
 
 import grpc
 from google.protobuf import empty_pb2
+from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
 
 from tests.providers.standin import faults, operations, schema, wire
 from tests.providers.standin.cloud import Cloud, Refused
-from tests.providers.standin.protocol import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
 
 Failures = list[tuple[str, str]]
 WORKERS = 48
@@ -91,12 +91,18 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
 
     def check_config(self, config: dict[str, Any]) -> Failures:
         known = schema.provider_inputs(self.package)
-        return [(key, f"could not validate provider configuration: Invalid or unknown key {key!r}") for key in config if key not in known and key not in ("version", "pluginDownloadURL")]
+        return [
+            (key, f"could not validate provider configuration: Invalid or unknown key {key!r}")
+            for key in config
+            if key not in known and key not in ("version", "pluginDownloadURL")
+        ]
 
     # The protocol
 
     def Handshake(self, request: Any, context: grpc.ServicerContext) -> Any:
-        return provider_pb2.ProviderHandshakeResponse(accept_secrets=False, accept_resources=False, accept_outputs=False)
+        return provider_pb2.ProviderHandshakeResponse(
+            accept_secrets=False, accept_resources=False, accept_outputs=False
+        )
 
     def GetPluginInfo(self, request: Any, context: grpc.ServicerContext) -> Any:
         return plugin_pb2.PluginInfo(version=self.version)
@@ -201,10 +207,18 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
             failures = [provider_pb2.CheckFailure(property=key, reason="Invalid or unknown key") for key in unknown]
             return provider_pb2.InvokeResponse(failures=failures)
         answer = self._guard(context, lambda: self.invoke(request.tok, arguments))
-        return provider_pb2.InvokeResponse(**{"return": wire.encode(answer)})
+        response = provider_pb2.InvokeResponse()
+        getattr(response, "return").CopyFrom(wire.encode(answer))
+        return response
 
     def _operation(
-        self, context: grpc.ServicerContext, op: str, type_: str, urn: str, inputs: dict, work: Callable[[dict], tuple[str, dict]]
+        self,
+        context: grpc.ServicerContext,
+        op: str,
+        type_: str,
+        urn: str,
+        inputs: dict,
+        work: Callable[[dict], tuple[str, dict]],
     ) -> tuple[str, dict]:
         """Runs one operation with its fault and its line in the log."""
         note: dict[str, Any] = {"op": op, "type": type_, "urn": urn, "id": "", "began": time.time()}
@@ -269,7 +283,10 @@ def _compare(old: Any, new: Any, path: str, found: list[str]) -> None:
 
 def _incomplete_status(error: Incomplete, secret: frozenset[str]) -> Any:
     failed = provider_pb2.ErrorResourceInitFailed(
-        id=error.id, properties=wire.encode(error.outputs, secret), inputs=wire.encode(error.inputs), reasons=[error.reason]
+        id=error.id,
+        properties=wire.encode(error.outputs, secret),
+        inputs=wire.encode(error.inputs),
+        reasons=[error.reason],
     )
     status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=error.reason)
     status.details.add().Pack(failed)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
+
+from pulumi.runtime.proto import provider_pb2
 
 from tests.providers.standin import check, differ, schema, wire
-from tests.providers.standin.protocol import provider_pb2
 from tests.providers.standin.server import Failures, StandIn, changed_paths
 
 
 class Stateless(StandIn):
     """A provider whose resources live in the state."""
 
-    in_place: Mapping[str, frozenset[str]] = {}
+    in_place: ClassVar[Mapping[str, frozenset[str]]] = {}
     """Inputs whose change needs no new resource, by type."""
 
     def check(self, type_: str, urn: str, olds: dict, news: dict, seed: bytes) -> tuple[dict, Failures]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -30,7 +30,10 @@ class Tls(Stateless):
     """pulumi-tls. A changed earlyRenewalHours is noted in place; anything else makes a new one."""
 
     package = "tls"
-    in_place = {SELF: frozenset({"earlyRenewalHours"}), LOCAL: frozenset({"earlyRenewalHours"})}
+    in_place: ClassVar[Mapping[str, frozenset[str]]] = {
+        SELF: frozenset({"earlyRenewalHours"}),
+        LOCAL: frozenset({"earlyRenewalHours"}),
+    }
 
     def secrets(self, type_: str) -> frozenset[str]:
         return SECRETS.get(type_, frozenset())
@@ -86,7 +89,11 @@ class Tls(Stateless):
             "ED25519": ed25519.Ed25519PrivateKey.generate,
         }[algorithm]()
         none = serialization.NoEncryption()
-        traditional = serialization.PrivateFormat.PKCS8 if algorithm == "ED25519" else serialization.PrivateFormat.TraditionalOpenSSL
+        traditional = (
+            serialization.PrivateFormat.PKCS8
+            if algorithm == "ED25519"
+            else serialization.PrivateFormat.TraditionalOpenSSL
+        )
         pem, public = serialization.Encoding.PEM, made.public_key()
         public_pem = public.public_bytes(pem, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
         outputs = {
@@ -95,7 +102,9 @@ class Tls(Stateless):
             **inputs,
             "privateKeyPem": made.private_bytes(pem, traditional, none).decode(),
             "privateKeyPemPkcs8": made.private_bytes(pem, serialization.PrivateFormat.PKCS8, none).decode(),
-            "privateKeyOpenssh": "" if inputs.get("ecdsaCurve", "P224") == "P224" and algorithm == "ECDSA" else made.private_bytes(pem, serialization.PrivateFormat.OpenSSH, none).decode(),
+            "privateKeyOpenssh": ""
+            if inputs.get("ecdsaCurve", "P224") == "P224" and algorithm == "ECDSA"
+            else made.private_bytes(pem, serialization.PrivateFormat.OpenSSH, none).decode(),
             "publicKeyPem": public_pem,
             "publicKeyOpenssh": "",
             "publicKeyFingerprintMd5": "",

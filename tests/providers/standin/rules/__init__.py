@@ -21,7 +21,15 @@ from tests.providers.standin.rules import (
 )
 from tests.providers.standin.rules.registry import CHANGED, CREATED, DELETED, GONE, MADE, VALUES, Failures, Known
 
-__all__ = ["after_create", "after_delete", "before_create", "before_delete", "before_update", "check_values", "one_at_a_time"]
+__all__ = [
+    "after_create",
+    "after_delete",
+    "before_create",
+    "before_delete",
+    "before_update",
+    "check_values",
+    "one_at_a_time",
+]
 SERVICES = (certificates, compute, containers, grafana, identity, load_balancing, msk, network, operations, storage)
 
 

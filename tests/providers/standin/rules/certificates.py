@@ -16,7 +16,9 @@ def check_usable(cloud: Cloud, arn: str) -> None:
     """A load balancer takes an issued certificate only."""
     found = cloud.get(CERTIFICATE, arn)
     if found and found.get("status") != "ISSUED":
-        raise Refused("UnsupportedCertificate", f"The certificate '{arn}' must have been issued; it is {found.get('status')}")
+        raise Refused(
+            "UnsupportedCertificate", f"The certificate '{arn}' must have been issued; it is {found.get('status')}"
+        )
 
 
 @values(CERTIFICATE)
@@ -30,11 +32,18 @@ def _certificate(inputs: Mapping[str, Any], region: str) -> Failures:
 def _records_exist(cloud: Cloud, validation: Resource) -> None:
     certificate = cloud.get(CERTIFICATE, validation.get("certificateArn"))
     assert certificate, "references are checked before"
-    there = {(str(item.get("fqdn")).rstrip("."), str(value).rstrip(".")) for item in cloud.all(RECORD) for value in item.get("records", [])}
+    there = {
+        (str(item.get("fqdn")).rstrip("."), str(value).rstrip("."))
+        for item in cloud.all(RECORD)
+        for value in item.get("records", [])
+    }
     for option in certificate.get("domainValidationOptions", []):
         wanted = (option["resourceRecordName"].rstrip("."), option["resourceRecordValue"].rstrip("."))
         if wanted not in there:
-            raise Refused("timeout", f"while waiting for state to become 'ISSUED' (last state: 'PENDING_VALIDATION'): no record {wanted[0]}")
+            raise Refused(
+                "timeout",
+                f"while waiting for state to become 'ISSUED' (last state: 'PENDING_VALIDATION'): no record {wanted[0]}",
+            )
 
 
 @made(VALIDATION)
@@ -56,12 +65,21 @@ def _new_record(cloud: Cloud, record: Resource) -> None:
     zone = cloud.get(ZONE, record.get("zoneId"))
     if not record.get("records") and not record.get("aliases"):
         raise Refused("InvalidInput", "a record needs records or aliases")
-    if zone and record.get("type") == "CNAME" and record.get("fqdn", "").rstrip(".") == str(zone.get("name")).rstrip("."):
-        raise Refused("InvalidChangeBatch", f"RRSet of type CNAME with DNS name {record.get('fqdn')} is not permitted at apex")
+    if (
+        zone
+        and record.get("type") == "CNAME"
+        and record.get("fqdn", "").rstrip(".") == str(zone.get("name")).rstrip(".")
+    ):
+        raise Refused(
+            "InvalidChangeBatch", f"RRSet of type CNAME with DNS name {record.get('fqdn')} is not permitted at apex"
+        )
     for other in cloud.all(RECORD):
         same = all(other.get(key) == record.get(key) for key in ("zoneId", "fqdn", "type", "setIdentifier"))
         if same and other.id != record.id and not record.get("allowOverwrite"):
-            raise Refused("InvalidChangeBatch", f"[Tried to create resource record set [name='{record.get('fqdn')}', type='{record.get('type')}'] but it already exists]")
+            raise Refused(
+                "InvalidChangeBatch",
+                f"[Tried to create resource record set [name='{record.get('fqdn')}', type='{record.get('type')}'] but it already exists]",
+            )
 
 
 @deleted(CERTIFICATE)

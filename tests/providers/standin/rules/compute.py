@@ -18,7 +18,11 @@ from tests.providers.standin.regions import zones
 from tests.providers.standin.rules.network import check_groups, vpc_of
 from tests.providers.standin.rules.registry import Failures, changed, created, deleted, gone, is_given, values
 
-INSTANCE, VOLUME, ATTACHMENT = "aws:ec2/instance:Instance", "aws:ebs/volume:Volume", "aws:ec2/volumeAttachment:VolumeAttachment"
+INSTANCE, VOLUME, ATTACHMENT = (
+    "aws:ec2/instance:Instance",
+    "aws:ebs/volume:Volume",
+    "aws:ec2/volumeAttachment:VolumeAttachment",
+)
 AMI = "stand-in/ami"
 USER_DATA_BYTES = 16384
 DEVICE = re.compile(r"/dev/(sd[b-z]\d*|xvd[a-z]{1,2})")
@@ -86,9 +90,16 @@ def _instance_fits(cloud: Cloud, instance: Resource) -> None:
     if subnet := cloud.get("aws:ec2/subnet:Subnet", instance.get("subnetId", "")):
         check_groups(cloud, instance.get("vpcSecurityGroupIds", []), vpc_of(cloud, subnet.id))
         if ipaddress.ip_address(instance.get("privateIp")) not in ipaddress.ip_network(subnet.get("cidrBlock")):
-            raise Refused("InvalidParameterValue", f"Address {instance.get('privateIp')} does not fall within the subnet's address range")
+            raise Refused(
+                "InvalidParameterValue",
+                f"Address {instance.get('privateIp')} does not fall within the subnet's address range",
+            )
         for other in cloud.all(INSTANCE):
-            if other.id != instance.id and other.get("subnetId") == subnet.id and other.get("privateIp") == instance.get("privateIp"):
+            if (
+                other.id != instance.id
+                and other.get("subnetId") == subnet.id
+                and other.get("privateIp") == instance.get("privateIp")
+            ):
                 raise Refused("InvalidIPAddress.InUse", f"Address {instance.get('privateIp')} is in use by {other.id}")
 
 
@@ -113,19 +124,27 @@ def _detached(cloud: Cloud, instance: Resource, state: Mapping[str, Any]) -> Non
 def _volume_values(inputs: Mapping[str, Any], region: str) -> Failures:
     failures: Failures = []
     if inputs.get("availabilityZone") not in (None, *zones(region)):
-        failures.append(("availabilityZone", f"InvalidZone.NotFound: The zone '{inputs['availabilityZone']}' does not exist"))
+        failures.append(
+            ("availabilityZone", f"InvalidZone.NotFound: The zone '{inputs['availabilityZone']}' does not exist")
+        )
     limits = LIMITS.get(inputs.get("type", "gp2"))
     for key, limit in zip(("size", "iops", "throughput"), limits or (), strict=False):
         value = inputs.get(key)
         if value is None:
             continue
         if limit is None:
-            failures.append((key, f"InvalidParameterCombination: {key} is not supported for {inputs.get('type', 'gp2')} volumes"))
+            failures.append(
+                (key, f"InvalidParameterCombination: {key} is not supported for {inputs.get('type', 'gp2')} volumes")
+            )
         elif not limit[0] <= value <= limit[1]:
             failures.append((key, f"InvalidParameterValue: {key} {value} is not between {limit[0]} and {limit[1]}"))
     if is_given(inputs, "kmsKeyId") and not inputs.get("encrypted"):
         failures.append(("kmsKeyId", "kmsKeyId needs encrypted: true"))
-    if isinstance(inputs.get("iops"), int) and isinstance(inputs.get("throughput"), int) and inputs["throughput"] > inputs["iops"] / 4:
+    if (
+        isinstance(inputs.get("iops"), int)
+        and isinstance(inputs.get("throughput"), int)
+        and inputs["throughput"] > inputs["iops"] / 4
+    ):
         failures.append(("throughput", "InvalidParameterCombination: at most 0.25 MiB/s an IOPS"))
     return failures
 
@@ -147,7 +166,10 @@ def _attachable(cloud: Cloud, attachment: Resource) -> None:
     instance, volume = cloud.get(INSTANCE, attachment.get("instanceId")), cloud.get(VOLUME, attachment.get("volumeId"))
     assert instance and volume, "references are checked before"
     if not DEVICE.fullmatch(attachment.get("deviceName", "")):
-        raise Refused("InvalidParameterValue", f"Value ({attachment.get('deviceName')}) for parameter device is invalid. It is not a valid EBS device name.")
+        raise Refused(
+            "InvalidParameterValue",
+            f"Value ({attachment.get('deviceName')}) for parameter device is invalid. It is not a valid EBS device name.",
+        )
     if instance.get("availabilityZone") != volume.get("availabilityZone"):
         raise Refused(
             "InvalidVolume.ZoneMismatch",
@@ -160,4 +182,7 @@ def _attachable(cloud: Cloud, attachment: Resource) -> None:
         if other.get("volumeId") == volume.id:
             raise Refused("VolumeInUse", f"{volume.id} is already attached to an instance ({other.get('instanceId')})")
         if other.get("instanceId") == instance.id and other.get("deviceName") == attachment.get("deviceName"):
-            raise Refused("InvalidParameterValue", f"Invalid value '{other.get('deviceName')}' for unixDevice. Attachment point is already in use")
+            raise Refused(
+                "InvalidParameterValue",
+                f"Invalid value '{other.get('deviceName')}' for unixDevice. Attachment point is already in use",
+            )

@@ -83,7 +83,9 @@ def _task_values(inputs: Mapping[str, Any], region: str) -> Failures:
 def _fargate_size(inputs: Mapping[str, Any]) -> Failures:
     missing = [key for key in ("cpu", "memory") if not is_given(inputs, key)]
     if missing:
-        return [(key, f"ClientException: Fargate requires that '{key}' be defined at the task level.") for key in missing]
+        return [
+            (key, f"ClientException: Fargate requires that '{key}' be defined at the task level.") for key in missing
+        ]
     if "cpu" not in inputs or "memory" not in inputs:
         return []
     try:
@@ -94,7 +96,9 @@ def _fargate_size(inputs: Mapping[str, Any]) -> Failures:
         return [("cpu", f"ClientException: No Fargate configuration exists for given values: {cpu} CPU")]
     low, high, step = FARGATE_MIB[cpu]
     if not low <= memory <= high or (memory - low) % step:
-        return [("memory", f"ClientException: No Fargate configuration exists for given values: {cpu} CPU, {memory} memory")]
+        return [
+            ("memory", f"ClientException: No Fargate configuration exists for given values: {cpu} CPU, {memory} memory")
+        ]
     return []
 
 
@@ -107,18 +111,35 @@ def _containers_agree(inputs: Mapping[str, Any], containers: list[dict[str, Any]
     for item in containers:
         for mount in item.get("mountPoints", []):
             if mount.get("sourceVolume") not in volumes:
-                failures.append(("containerDefinitions", f"ClientException: Unknown volume '{mount.get('sourceVolume')}'."))
+                failures.append(
+                    ("containerDefinitions", f"ClientException: Unknown volume '{mount.get('sourceVolume')}'.")
+                )
         for other in item.get("dependsOn", []):
             if other["containerName"] not in names:
-                failures.append(("containerDefinitions", f"ClientException: {item['name']} depends on an unknown container {other['containerName']}"))
+                failures.append(
+                    (
+                        "containerDefinitions",
+                        f"ClientException: {item['name']} depends on an unknown container {other['containerName']}",
+                    )
+                )
         if fargate and item.get("privileged"):
             failures.append(("containerDefinitions", "ClientException: Fargate doesn't run privileged containers"))
         for port in item.get("portMappings", []):
             if fargate and port.get("hostPort") not in (None, 0, port.get("containerPort")):
-                failures.append(("containerDefinitions", "ClientException: When networkMode=awsvpc, the host ports and container ports in port mappings must match."))
+                failures.append(
+                    (
+                        "containerDefinitions",
+                        "ClientException: When networkMode=awsvpc, the host ports and container ports in port mappings must match.",
+                    )
+                )
         pulls = item.get("secrets") or (item.get("logConfiguration") or {}).get("logDriver") == "awslogs"
         if fargate and pulls and not is_given(inputs, "executionRoleArn"):
-            failures.append(("executionRoleArn", f"ClientException: Fargate requires task definition to have execution role ARN to support log driver awslogs and secrets ({item['name']})"))
+            failures.append(
+                (
+                    "executionRoleArn",
+                    f"ClientException: Fargate requires task definition to have execution role ARN to support log driver awslogs and secrets ({item['name']})",
+                )
+            )
     return failures
 
 
@@ -134,17 +155,25 @@ def _service_fits(cloud: Cloud, service: Resource) -> None:
         raise Refused("InvalidParameterException", "a service needs a cluster and a task definition")
     strategies = [item["capacityProvider"] for item in service.get("capacityProviderStrategies", [])]
     if strategies and service.get("launchType") and "launchType" in service.inputs:
-        raise Refused("InvalidParameterException", "Specifying both a launch type and capacity provider strategy is not supported")
+        raise Refused(
+            "InvalidParameterException", "Specifying both a launch type and capacity provider strategy is not supported"
+        )
     offered = cloud.get(PROVIDERS, cluster.get("name"))
     for name in strategies:
         if not offered or name not in offered.get("capacityProviders", []):
-            raise Refused("InvalidParameterException", f"The specified capacity provider '{name}' is not associated with the cluster {cluster.get('name')}")
+            raise Refused(
+                "InvalidParameterException",
+                f"The specified capacity provider '{name}' is not associated with the cluster {cluster.get('name')}",
+            )
     serverless = service.get("launchType") == "FARGATE" or bool(set(strategies) & set(SERVERLESS))
     if serverless and "FARGATE" not in task.get("requiresCompatibilities", []):
         raise Refused("InvalidParameterException", f"Task definition {task.arn} does not support launch_type FARGATE.")
     network = service.get("networkConfiguration")
     if (task.get("networkMode") == "awsvpc") != bool(network):
-        raise Refused("InvalidParameterException", "Network Configuration must be provided when networkMode 'awsvpc' is specified (and only then).")
+        raise Refused(
+            "InvalidParameterException",
+            "Network Configuration must be provided when networkMode 'awsvpc' is specified (and only then).",
+        )
     if network:
         check_groups(cloud, network.get("securityGroups", []), vpc_of(cloud, network["subnets"][0]))
     _targets_fit(cloud, service, task)
@@ -159,12 +188,20 @@ def _targets_fit(cloud: Cloud, service: Resource, task: Resource) -> None:
         if name not in containers:
             raise Refused("InvalidParameterException", f"The container {name} does not exist in the task definition.")
         if port not in [item.get("containerPort") for item in containers[name].get("portMappings", [])]:
-            raise Refused("InvalidParameterException", f"The container {name} did not have a container port {port} defined.")
+            raise Refused(
+                "InvalidParameterException", f"The container {name} did not have a container port {port} defined."
+            )
         group = cloud.get(GROUP, arn)
         if not balancers_of(cloud, arn):
-            raise Refused("InvalidParameterException", f"The target group with targetGroupArn {arn} does not have an associated load balancer.")
+            raise Refused(
+                "InvalidParameterException",
+                f"The target group with targetGroupArn {arn} does not have an associated load balancer.",
+            )
         if group and task.get("networkMode") == "awsvpc" and group.get("targetType") != "ip":
-            raise Refused("InvalidParameterException", f"The provided target group {arn} has target type {group.get('targetType')}, which is incompatible with the awsvpc network mode")
+            raise Refused(
+                "InvalidParameterException",
+                f"The provided target group {arn} has target type {group.get('targetType')}, which is incompatible with the awsvpc network mode",
+            )
 
 
 def could_not_start(cloud: Cloud, task: Resource) -> Iterator[str]:
@@ -174,7 +211,12 @@ def could_not_start(cloud: Cloud, task: Resource) -> Iterator[str]:
             yield from _unreadable(cloud, secret["valueFrom"])
         logs = container.get("logConfiguration") or {}
         group = (logs.get("options") or {}).get("awslogs-group")
-        if logs.get("logDriver") == "awslogs" and group and not cloud.get(LOG_GROUP, group) and "awslogs-create-group" not in logs["options"]:
+        if (
+            logs.get("logDriver") == "awslogs"
+            and group
+            and not cloud.get(LOG_GROUP, group)
+            and "awslogs-create-group" not in logs["options"]
+        ):
             yield f"ResourceInitializationError: failed to validate logger args: the log group {group} does not exist"
 
 
@@ -204,13 +246,19 @@ def _deploy(cloud: Cloud, service: Resource) -> None:
     """The deployment; a fault can make its circuit breaker roll it back, which AWS and the provider report as success."""
     before = cloud.get("stand-in/deployment", service.id)
     running = before.get("taskDefinition") if before else None
-    failed = [item for item in faults.pending(cloud.folder) if item["op"] == "deploy" and item.get("type") in (None, SERVICE)]
+    failed = [
+        item for item in faults.pending(cloud.folder) if item["op"] == "deploy" and item.get("type") in (None, SERVICE)
+    ]
     wanted = service.get("taskDefinition")
     if running and running != wanted and failed and faults.due(cloud.folder, "deploy", SERVICE, service.urn):
         outputs = {"taskDefinition": running, "failed": wanted, "rolloutState": "COMPLETED", "rolledBack": True}
     else:
         outputs = {"taskDefinition": wanted, "rolloutState": "COMPLETED", "rolledBack": False}
     cloud.put(Resource("stand-in/deployment", service.id, outputs=outputs))
+    if outputs["rolledBack"]:
+        # The provider reads the service again, and keeps the revision that runs: the next `up` sees a difference.
+        service.outputs["taskDefinition"] = running
+        cloud.put(service)
 
 
 @gone(SERVICE)
@@ -231,5 +279,10 @@ def _known_providers(inputs: Mapping[str, Any], region: str) -> Failures:
     offered = inputs.get("capacityProviders") or []
     for strategy in inputs.get("defaultCapacityProviderStrategies") or []:
         if strategy.get("capacityProvider") not in offered:
-            return [("defaultCapacityProviderStrategies", f"InvalidParameterException: {strategy.get('capacityProvider')} is not in capacityProviders")]
+            return [
+                (
+                    "defaultCapacityProviderStrategies",
+                    f"InvalidParameterException: {strategy.get('capacityProvider')} is not in capacityProviders",
+                )
+            ]
     return []

@@ -54,7 +54,10 @@ def _number(version: Any) -> tuple[int, ...]:
 @changed(WORKSPACE)
 def _never_down(cloud: Cloud, old: Resource, new: Resource, paths: list[str]) -> None:
     if _number(new.get("grafanaVersion")) < _number(old.get("grafanaVersion")):
-        raise Refused("ValidationException", f"Grafana can't be downgraded from {old.get('grafanaVersion')} to {new.get('grafanaVersion')}")
+        raise Refused(
+            "ValidationException",
+            f"Grafana can't be downgraded from {old.get('grafanaVersion')} to {new.get('grafanaVersion')}",
+        )
 
 
 @created(ROLE)
@@ -62,7 +65,9 @@ def _sso_only(cloud: Cloud, association: Resource) -> None:
     workspace = cloud.get(WORKSPACE, association.get("workspaceId"))
     assert workspace, "references are checked before"
     if "AWS_SSO" not in workspace.get("authenticationProviders"):
-        raise Refused("ValidationException", f"{workspace.id} doesn't authenticate by AWS_SSO: role associations need it")
+        raise Refused(
+            "ValidationException", f"{workspace.id} doesn't authenticate by AWS_SSO: role associations need it"
+        )
     if not association.get("userIds") and not association.get("groupIds"):
         raise Refused("ValidationException", "a role association needs userIds or groupIds")
 

@@ -29,7 +29,17 @@ DOCUMENTS = {
     "aws:ecr/repositoryPolicy:RepositoryPolicy": ("policy", 10240, True),
     "aws:cloudwatch/logResourcePolicy:LogResourcePolicy": ("policyDocument", 5120, True),
 }
-STATEMENT = {"Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition"}
+STATEMENT = {
+    "Sid",
+    "Effect",
+    "Principal",
+    "NotPrincipal",
+    "Action",
+    "NotAction",
+    "Resource",
+    "NotResource",
+    "Condition",
+}
 ACTION = re.compile(r"\*|([a-z0-9-]+):[A-Za-z0-9*?]+")
 SID = re.compile(r"[A-Za-z0-9]*")
 ATTACHMENTS = 10
@@ -102,7 +112,7 @@ def _statement(statement: Mapping[str, Any], principals: bool) -> list[str]:
         found.append("Policy statement must contain resources")
     for resource in _as_list(statement.get("Resource", [])):
         if not isinstance(resource, str) or not (resource == "*" or resource.startswith("arn:")):
-            found.append(f"Resource {resource!r} must be in ARN format or \"*\"")
+            found.append(f'Resource {resource!r} must be in ARN format or "*"')
     for operator, tested in (statement.get("Condition") or {}).items():
         if not isinstance(tested, dict) or not all(":" in key for key in tested):
             found.append(f"Condition {operator}: keys look like aws:SourceArn, got {tested!r}")
@@ -144,7 +154,9 @@ def _role_values(inputs: Mapping[str, Any], region: str) -> Failures:
 
 @created(ATTACHED)
 def _attachments(cloud: Cloud, attachment: Resource) -> None:
-    others = [item for item in cloud.all(ATTACHED) if item.get("role") == attachment.get("role") and item.id != attachment.id]
+    others = [
+        item for item in cloud.all(ATTACHED) if item.get("role") == attachment.get("role") and item.id != attachment.id
+    ]
     if len(others) >= ATTACHMENTS:
         raise Refused("LimitExceeded", f"Cannot exceed quota for PoliciesPerRole: {ATTACHMENTS}")
 

@@ -28,13 +28,19 @@ def _place(cloud: Cloud, balancer: Resource) -> None:
         raise Refused("InvalidSubnet", f"VPC {vpc} has no internet gateway")
     logs = balancer.get("accessLogs")
     if logs and logs.get("enabled") and not cloud.get("aws:s3/bucketPolicy:BucketPolicy", logs["bucket"]):
-        raise Refused("InvalidConfigurationRequest", f"Access Denied for bucket: {logs['bucket']}. Please check S3bucket permission")
+        raise Refused(
+            "InvalidConfigurationRequest",
+            f"Access Denied for bucket: {logs['bucket']}. Please check S3bucket permission",
+        )
 
 
 @deleted(LB)
 def _protected(cloud: Cloud, balancer: Resource, state: Mapping[str, Any]) -> None:
     if balancer.get("enableDeletionProtection"):
-        raise Refused("OperationNotPermitted", f"Load balancer '{balancer.id}' cannot be deleted because deletion protection is enabled")
+        raise Refused(
+            "OperationNotPermitted",
+            f"Load balancer '{balancer.id}' cannot be deleted because deletion protection is enabled",
+        )
 
 
 @gone(LB)
@@ -57,15 +63,31 @@ def _group_values(inputs: Mapping[str, Any], region: str) -> Failures:
     failures: Failures = []
     protocol, version = inputs.get("protocol"), inputs.get("protocolVersion")
     if inputs.get("targetType") != "lambda":
-        failures += [(key, f"{key} should be set when target type is {inputs.get('targetType', 'instance')}") for key in ("port", "protocol") if not is_given(inputs, key)]
+        failures += [
+            (key, f"{key} should be set when target type is {inputs.get('targetType', 'instance')}")
+            for key in ("port", "protocol")
+            if not is_given(inputs, key)
+        ]
     if version and protocol not in (None, "HTTP", "HTTPS"):
         failures.append(("protocolVersion", f"protocolVersion goes with HTTP and HTTPS, not {protocol}"))
     check = inputs.get("healthCheck") or {}
-    if check.get("timeout") and check.get("interval") and check["timeout"] >= check["interval"] and protocol in ("HTTP", "HTTPS"):
+    if (
+        check.get("timeout")
+        and check.get("interval")
+        and check["timeout"] >= check["interval"]
+        and protocol in ("HTTP", "HTTPS")
+    ):
         failures.append(("healthCheck", "ValidationError: Health check interval must be greater than the timeout."))
-    for key, low, high in (("interval", 5, 300), ("timeout", 2, 120), ("healthyThreshold", 2, 10), ("unhealthyThreshold", 2, 10)):
+    for key, low, high in (
+        ("interval", 5, 300),
+        ("timeout", 2, 120),
+        ("healthyThreshold", 2, 10),
+        ("unhealthyThreshold", 2, 10),
+    ):
         if check.get(key) is not None and not low <= check[key] <= high:
-            failures.append((f"healthCheck.{key}", f"ValidationError: {key} must be between {low} and {high}, got {check[key]}"))
+            failures.append(
+                (f"healthCheck.{key}", f"ValidationError: {key} must be between {low} and {high}, got {check[key]}")
+            )
     if not 0 <= inputs.get("deregistrationDelay", 300) <= 3600:
         failures.append(("deregistrationDelay", "must be between 0 and 3600"))
     return failures
@@ -117,10 +139,18 @@ def _listener_fits(cloud: Cloud, listener: Resource) -> None:
         raise Refused("ValidationError", f"Listener protocol '{protocol}' must be one of {sorted(PROTOCOLS[kind])}")
     for other in cloud.all(LISTENER):
         if other.id != listener.id and all(other.get(key) == listener.get(key) for key in ("loadBalancerArn", "port")):
-            raise Refused("DuplicateListener", f"A listener already exists on this port for this load balancer: {listener.get('port')}")
+            raise Refused(
+                "DuplicateListener",
+                f"A listener already exists on this port for this load balancer: {listener.get('port')}",
+            )
     secure = protocol in ("HTTPS", "TLS")
     if secure != bool(listener.get("certificateArn")):
-        raise Refused("ValidationError", f"A certificate must be specified for {protocol} listeners" if secure else f"A certificate cannot be specified for {protocol} listeners")
+        raise Refused(
+            "ValidationError",
+            f"A certificate must be specified for {protocol} listeners"
+            if secure
+            else f"A certificate cannot be specified for {protocol} listeners",
+        )
     if secure:
         check_usable(cloud, listener.get("certificateArn"))
         if listener.get("sslPolicy") not in table("load_balancing")["ssl_policies"]:
@@ -149,8 +179,17 @@ def _group_fits(cloud: Cloud, balancer: Resource, protocol: str, arn: str) -> No
     if group.get("vpcId") != balancer.get("vpcId"):
         raise Refused("InvalidConfigurationRequest", f"The load balancer and target group {arn} are in different VPCs")
     if group.get("protocolVersion") == "GRPC" and protocol != "HTTPS":
-        raise Refused("InvalidLoadBalancerAction", f"Listener protocol '{protocol}' is not supported with a target group with the protocol-version 'GRPC'")
+        raise Refused(
+            "InvalidLoadBalancerAction",
+            f"Listener protocol '{protocol}' is not supported with a target group with the protocol-version 'GRPC'",
+        )
     if group.get("protocol") not in PROTOCOLS[balancer.get("loadBalancerType")]:
-        raise Refused("InvalidLoadBalancerAction", f"a {balancer.get('loadBalancerType')} load balancer can't send to a target group of protocol {group.get('protocol')}")
+        raise Refused(
+            "InvalidLoadBalancerAction",
+            f"a {balancer.get('loadBalancerType')} load balancer can't send to a target group of protocol {group.get('protocol')}",
+        )
     if balancers_of(cloud, arn) - {balancer.id}:
-        raise Refused("TargetGroupAssociationLimit", f"The following target groups cannot be associated with more than one load balancer: {arn}")
+        raise Refused(
+            "TargetGroupAssociationLimit",
+            f"The following target groups cannot be associated with more than one load balancer: {arn}",
+        )

@@ -14,7 +14,10 @@ from tests.providers.standin.rules.registry import Failures, changed, created, g
 
 CLUSTER, SERVERLESS = "aws:msk/cluster:Cluster", "aws:msk/serverlessCluster:ServerlessCluster"
 CONFIGURATION, TOPIC = "aws:msk/configuration:Configuration", "aws:msk/topic:Topic"
-SCRAM, SINGLE = "aws:msk/scramSecretAssociation:ScramSecretAssociation", "aws:msk/singleScramSecretAssociation:SingleScramSecretAssociation"
+SCRAM, SINGLE = (
+    "aws:msk/scramSecretAssociation:ScramSecretAssociation",
+    "aws:msk/singleScramSecretAssociation:SingleScramSecretAssociation",
+)
 SECRET, VERSION = "aws:secretsmanager/secret:Secret", "aws:secretsmanager/secretVersion:SecretVersion"
 BROKER = re.compile(r"kafka\.t3\.small|(kafka|express)\.m(5|7g)\.(x?large|\d+xlarge)")
 NO_BROKERS = "use1-az3"
@@ -32,7 +35,12 @@ def _cluster_values(inputs: Mapping[str, Any], region: str) -> Failures:
     failures: Failures = []
     version = inputs.get("kafkaVersion")
     if version is not None and version not in table("msk")["versions"]:
-        failures.append(("kafkaVersion", f"BadRequestException: Unsupported Kafka version {version}; known: {', '.join(table('msk')['versions'])}"))
+        failures.append(
+            (
+                "kafkaVersion",
+                f"BadRequestException: Unsupported Kafka version {version}; known: {', '.join(table('msk')['versions'])}",
+            )
+        )
     nodes = inputs.get("brokerNodeGroupInfo") or {}
     kind = nodes.get("instanceType", "")
     if kind and not BROKER.fullmatch(kind):
@@ -44,12 +52,24 @@ def _cluster_values(inputs: Mapping[str, Any], region: str) -> Failures:
         failures.append(("brokerNodeGroupInfo.storageInfo", f"volumeSize {size} is not between 1 and 16384 GiB"))
     subnets, brokers = nodes.get("clientSubnets") or [], inputs.get("numberOfBrokerNodes")
     if subnets and len(subnets) not in (2, 3):
-        failures.append(("brokerNodeGroupInfo.clientSubnets", f"BadRequestException: Specify either two or three client subnets, got {len(subnets)}"))
+        failures.append(
+            (
+                "brokerNodeGroupInfo.clientSubnets",
+                f"BadRequestException: Specify either two or three client subnets, got {len(subnets)}",
+            )
+        )
     if subnets and brokers is not None and (brokers < len(subnets) or brokers % len(subnets)):
-        failures.append(("numberOfBrokerNodes", f"BadRequestException: The number of broker nodes must be a multiple of Availability Zones in the client subnets: {brokers} brokers, {len(subnets)} subnets"))
+        failures.append(
+            (
+                "numberOfBrokerNodes",
+                f"BadRequestException: The number of broker nodes must be a multiple of Availability Zones in the client subnets: {brokers} brokers, {len(subnets)} subnets",
+            )
+        )
     groups = nodes.get("securityGroups")
     if groups is not None and not groups:
-        failures.append(("brokerNodeGroupInfo.securityGroups", "BadRequestException: specify at least one security group"))
+        failures.append(
+            ("brokerNodeGroupInfo.securityGroups", "BadRequestException: specify at least one security group")
+        )
     sasl = (inputs.get("clientAuthentication") or {}).get("sasl") or {}
     transit = ((inputs.get("encryptionInfo") or {}).get("encryptionInTransit") or {}).get("clientBroker", "TLS")
     if (sasl.get("scram") or sasl.get("iam")) and transit == "PLAINTEXT":
@@ -76,7 +96,11 @@ def _cluster_place(cloud: Cloud, cluster: Resource) -> None:
 @created(CLUSTER)
 def _revision_exists(cloud: Cloud, cluster: Resource) -> None:
     given = cluster.get("configurationInfo")
-    if given and (found := cloud.get(CONFIGURATION, given["arn"])) and not 1 <= given["revision"] <= found.get("latestRevision"):
+    if (
+        given
+        and (found := cloud.get(CONFIGURATION, given["arn"]))
+        and not 1 <= given["revision"] <= found.get("latestRevision")
+    ):
         raise Refused("BadRequestException", f"{given['arn']} has no revision {given['revision']}")
 
 
@@ -90,10 +114,15 @@ def _cluster_change(cloud: Cloud, old: Resource, new: Resource, paths: list[str]
     if before != after and _version_key(after) < _version_key(before):
         raise Refused("BadRequestException", f"The Kafka version can't go down from {before} to {after}")
     if new.get("numberOfBrokerNodes") < old.get("numberOfBrokerNodes"):
-        raise Refused("BadRequestException", f"the number of brokers can't go down from {old.get('numberOfBrokerNodes')} to {new.get('numberOfBrokerNodes')} this way")
+        raise Refused(
+            "BadRequestException",
+            f"the number of brokers can't go down from {old.get('numberOfBrokerNodes')} to {new.get('numberOfBrokerNodes')} this way",
+        )
     size = "brokerNodeGroupInfo.storageInfo.ebsStorageInfo.volumeSize"
     if (new.get(size) or 0) < (old.get(size) or 0):
-        raise Refused("BadRequestException", f"The volume size can't go down from {old.get(size)} to {new.get(size)} GiB")
+        raise Refused(
+            "BadRequestException", f"The volume size can't go down from {old.get(size)} to {new.get(size)} GiB"
+        )
 
 
 @gone(CLUSTER)
@@ -114,7 +143,12 @@ def _properties(inputs: Mapping[str, Any], region: str) -> Failures:
         if not equals or not value.strip():
             failures.append(("serverProperties", f"BadRequestException: {line!r} is not key=value"))
         elif key.strip() not in table("msk")["broker_properties"]:
-            failures.append(("serverProperties", f"BadRequestException: The configuration has a property that MSK doesn't take: {key.strip()}"))
+            failures.append(
+                (
+                    "serverProperties",
+                    f"BadRequestException: The configuration has a property that MSK doesn't take: {key.strip()}",
+                )
+            )
     return failures
 
 
@@ -130,21 +164,32 @@ def _secrets_fit(cloud: Cloud, association: Resource) -> None:
         secret = cloud.get(SECRET, arn)
         assert secret, "references are checked before"
         if not str(secret.get("name")).startswith("AmazonMSK_"):
-            raise Refused("BadRequestException", f"The provided secret {arn} has an invalid name: it must begin with AmazonMSK_")
+            raise Refused(
+                "BadRequestException", f"The provided secret {arn} has an invalid name: it must begin with AmazonMSK_"
+            )
         if not secret.get("kmsKeyId") or str(secret.get("kmsKeyId")).startswith("alias/"):
-            raise Refused("BadRequestException", f"The provided secret {arn} is encrypted by the default key; a customer managed key's id or ARN is needed")
+            raise Refused(
+                "BadRequestException",
+                f"The provided secret {arn} is encrypted by the default key; a customer managed key's id or ARN is needed",
+            )
         versions = [item for item in cloud.all(VERSION) if item.get("secretId") == arn]
         try:
             value = json.loads(versions[-1].get("secretString")) if versions else {}
         except ValueError:
             value = {}
         if not isinstance(value, dict) or not {"username", "password"} <= value.keys():
-            raise Refused("BadRequestException", f"The provided secret {arn} has no JSON value with username and password")
+            raise Refused(
+                "BadRequestException", f"The provided secret {arn} has no JSON value with username and password"
+            )
 
 
 @values(TOPIC)
 def _topic_values(inputs: Mapping[str, Any], region: str) -> Failures:
-    failures: Failures = [(key, f"{key} must be at least 1") for key in ("partitionCount", "replicationFactor") if (inputs.get(key) or 1) < 1]
+    failures: Failures = [
+        (key, f"{key} must be at least 1")
+        for key in ("partitionCount", "replicationFactor")
+        if (inputs.get(key) or 1) < 1
+    ]
     if inputs.get("configs") is None:
         return failures
     try:
@@ -164,13 +209,22 @@ def _topic_fits(cloud: Cloud, topic: Resource) -> None:
     cluster = cloud.get(CLUSTER, topic.get("clusterArn"))
     assert cluster, "references are checked before"
     if topic.get("replicationFactor") > cluster.get("numberOfBrokerNodes"):
-        raise Refused("InvalidReplicationFactorException", f"Replication factor: {topic.get('replicationFactor')} larger than available brokers: {cluster.get('numberOfBrokerNodes')}")
+        raise Refused(
+            "InvalidReplicationFactorException",
+            f"Replication factor: {topic.get('replicationFactor')} larger than available brokers: {cluster.get('numberOfBrokerNodes')}",
+        )
     insync = int(json.loads(topic.get("configs") or "{}").get("min.insync.replicas", 1))
     if insync > topic.get("replicationFactor"):
-        raise Refused("InvalidConfigurationException", f"min.insync.replicas {insync} is above the replication factor {topic.get('replicationFactor')}")
+        raise Refused(
+            "InvalidConfigurationException",
+            f"min.insync.replicas {insync} is above the replication factor {topic.get('replicationFactor')}",
+        )
 
 
 @changed(TOPIC)
 def _partitions_grow(cloud: Cloud, old: Resource, new: Resource, paths: list[str]) -> None:
     if new.get("partitionCount") < old.get("partitionCount"):
-        raise Refused("InvalidPartitionsException", f"Topic currently has {old.get('partitionCount')} partitions, which is higher than the requested {new.get('partitionCount')}")
+        raise Refused(
+            "InvalidPartitionsException",
+            f"Topic currently has {old.get('partitionCount')} partitions, which is higher than the requested {new.get('partitionCount')}",
+        )

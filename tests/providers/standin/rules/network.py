@@ -15,11 +15,22 @@ GATEWAY, NAT = "aws:ec2/internetGateway:InternetGateway", "aws:ec2/natGateway:Na
 ENDPOINT, ROUTE = "aws:ec2/vpcEndpoint:VpcEndpoint", "aws:ec2/route:Route"
 ASSOCIATION = "aws:ec2/routeTableAssociation:RouteTableAssociation"
 EIP, LB = "aws:ec2/eip:Eip", "aws:lb/loadBalancer:LoadBalancer"
-RULES = ("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule", "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule")
+RULES = (
+    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
+    "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule",
+)
 ADDRESSES = 5
 """The default quota of Elastic IPs in a region."""
 SOURCES = ("cidrIpv4", "cidrIpv6", "prefixListId", "referencedSecurityGroupId")
-ROUTE_TARGETS = ("gatewayId", "natGatewayId", "networkInterfaceId", "vpcEndpointId", "vpcPeeringConnectionId", "transitGatewayId", "egressOnlyGatewayId")
+ROUTE_TARGETS = (
+    "gatewayId",
+    "natGatewayId",
+    "networkInterfaceId",
+    "vpcEndpointId",
+    "vpcPeeringConnectionId",
+    "transitGatewayId",
+    "egressOnlyGatewayId",
+)
 ROUTE_DESTINATIONS = ("destinationCidrBlock", "destinationIpv6CidrBlock", "destinationPrefixListId")
 
 
@@ -43,7 +54,11 @@ def _zone(inputs: Mapping[str, Any], region: str) -> Failures:
     if len(given) > 1:
         return [("availabilityZone", "availabilityZone conflicts with availabilityZoneId")]
     known = {"availabilityZone": zones(region), "availabilityZoneId": zone_ids(region)}
-    return [(key, f"InvalidParameterValue: {value!r} is no zone of {region}: {known[key]}") for key, value in given if value not in known[key]]
+    return [
+        (key, f"InvalidParameterValue: {value!r} is no zone of {region}: {known[key]}")
+        for key, value in given
+        if value not in known[key]
+    ]
 
 
 @created(SUBNET)
@@ -62,7 +77,9 @@ def _inside_and_alone(cloud: Cloud, subnet: Resource) -> None:
 def _one_gateway(cloud: Cloud, gateway: Resource) -> None:
     for other in cloud.all(GATEWAY):
         if other.id != gateway.id and gateway.get("vpcId") and other.get("vpcId") == gateway.get("vpcId"):
-            raise Refused("Resource.AlreadyAssociated", f"{gateway.get('vpcId')} has an internet gateway already: {other.id}")
+            raise Refused(
+                "Resource.AlreadyAssociated", f"{gateway.get('vpcId')} has an internet gateway already: {other.id}"
+            )
 
 
 def has_gateway(cloud: Cloud, vpc: str) -> bool:
@@ -80,7 +97,10 @@ def _no_public_address(cloud: Cloud, gateway: Resource, state: Mapping[str, Any]
     nats = [item for item in cloud.all(NAT) if vpc_of(cloud, item.get("subnetId")) == vpc and item.get("allocationId")]
     balancers = [item for item in cloud.all(LB) if item.get("vpcId") == vpc and not item.get("internal")]
     if nats or balancers:
-        raise Refused("DependencyViolation", f"Network {vpc} has some mapped public address(es): {[item.id for item in nats + balancers]}")
+        raise Refused(
+            "DependencyViolation",
+            f"Network {vpc} has some mapped public address(es): {[item.id for item in nats + balancers]}",
+        )
 
 
 @created(NAT)
@@ -102,7 +122,11 @@ def _quota(cloud: Cloud, address: Resource) -> None:
 @values(ROUTE)
 def _one_way(inputs: Mapping[str, Any], region: str) -> Failures:
     destinations = [key for key in ROUTE_DESTINATIONS if is_given(inputs, key)]
-    return [] if len(destinations) == 1 else [("destinationCidrBlock", f"one of {ROUTE_DESTINATIONS} must be given, got {destinations}")]
+    return (
+        []
+        if len(destinations) == 1
+        else [("destinationCidrBlock", f"one of {ROUTE_DESTINATIONS} must be given, got {destinations}")]
+    )
 
 
 @created(ROUTE)
@@ -110,19 +134,32 @@ def _new_route(cloud: Cloud, route: Resource) -> None:
     if len([key for key in ROUTE_TARGETS if route.get(key)]) != 1:
         raise Refused("InvalidParameterCombination", f"a route needs exactly one target of {ROUTE_TARGETS}")
     for other in cloud.all(ROUTE):
-        if other.id != route.id and all(other.get(key) == route.get(key) for key in ("routeTableId", *ROUTE_DESTINATIONS)):
-            raise Refused("RouteAlreadyExists", f"{route.get('routeTableId')} has a route to {route.get('destinationCidrBlock')}")
+        if other.id != route.id and all(
+            other.get(key) == route.get(key) for key in ("routeTableId", *ROUTE_DESTINATIONS)
+        ):
+            raise Refused(
+                "RouteAlreadyExists", f"{route.get('routeTableId')} has a route to {route.get('destinationCidrBlock')}"
+            )
     gateway = cloud.get(GATEWAY, route.get("gatewayId", ""))
     table = cloud.get("aws:ec2/routeTable:RouteTable", route.get("routeTableId"))
     if gateway and table and gateway.get("vpcId") != table.get("vpcId"):
-        raise Refused("InvalidParameterValue", f"route table {table.id} and gateway {gateway.id} belong to different networks")
+        raise Refused(
+            "InvalidParameterValue", f"route table {table.id} and gateway {gateway.id} belong to different networks"
+        )
 
 
 @created(ASSOCIATION)
 def _one_table(cloud: Cloud, association: Resource) -> None:
     for other in cloud.all(ASSOCIATION):
-        if other.id != association.id and association.get("subnetId") and other.get("subnetId") == association.get("subnetId"):
-            raise Refused("Resource.AlreadyAssociated", f"{association.get('subnetId')} is associated with {other.get('routeTableId')}")
+        if (
+            other.id != association.id
+            and association.get("subnetId")
+            and other.get("subnetId") == association.get("subnetId")
+        ):
+            raise Refused(
+                "Resource.AlreadyAssociated",
+                f"{association.get('subnetId')} is associated with {other.get('routeTableId')}",
+            )
 
 
 @values(*RULES)
@@ -187,11 +224,17 @@ def _endpoint(cloud: Cloud, endpoint: Resource) -> None:
         check_groups(cloud, endpoint.get("securityGroupIds", []), endpoint.get("vpcId"))
     if endpoint.get("privateDnsEnabled") and vpc:
         if not (vpc.get("enableDnsSupport") and vpc.get("enableDnsHostnames")):
-            raise Refused("InvalidParameter", "Enabling private DNS requires both enableDnsSupport and enableDnsHostnames VPC attributes set to true")
+            raise Refused(
+                "InvalidParameter",
+                "Enabling private DNS requires both enableDnsSupport and enableDnsHostnames VPC attributes set to true",
+            )
         for other in cloud.all(ENDPOINT):
             same = all(other.get(key) == endpoint.get(key) for key in ("vpcId", "serviceName", "privateDnsEnabled"))
             if same and other.id != endpoint.id:
-                raise Refused("InvalidParameter", f"private-dns-enabled cannot be set because there is already a conflicting DNS domain for {service}")
+                raise Refused(
+                    "InvalidParameter",
+                    f"private-dns-enabled cannot be set because there is already a conflicting DNS domain for {service}",
+                )
 
 
 @changed(VPC)

@@ -16,7 +16,9 @@ TARGET, SCALING = "aws:appautoscaling/target:Target", "aws:appautoscaling/policy
 SCHEDULE, ALARM = "aws:scheduler/schedule:Schedule", "aws:cloudwatch/metricAlarm:MetricAlarm"
 DOCUMENT, DASHBOARD = "aws:ssm/document:Document", "aws:cloudwatch/dashboard:Dashboard"
 SERVICE, CLUSTER = "aws:ecs/service:Service", "aws:msk/cluster:Cluster"
-EXPRESSION = re.compile(r"rate\([1-9]\d* (minute|minutes|hour|hours|day|days)\)|cron\((\S+ ){5}\S+\)|at\(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\)")
+EXPRESSION = re.compile(
+    r"rate\([1-9]\d* (minute|minutes|hour|hours|day|days)\)|cron\((\S+ ){5}\S+\)|at\(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\)"
+)
 DOCUMENT_SCHEMAS = {"Command": ("2.2", "2.0", "1.2"), "Automation": ("0.3",), "Session": ("1.0",)}
 
 
@@ -30,16 +32,24 @@ def _scalable(cloud: Cloud, target: Resource) -> None:
     elif target.get("serviceNamespace") == "kafka" and not cloud.get(CLUSTER, resource):
         raise Refused("ValidationException", f"the MSK cluster doesn't exist: {resource}")
     if target.get("minCapacity") > target.get("maxCapacity"):
-        raise Refused("ValidationException", f"Maximum capacity cannot be less than minimum capacity: {target.get('minCapacity')} > {target.get('maxCapacity')}")
+        raise Refused(
+            "ValidationException",
+            f"Maximum capacity cannot be less than minimum capacity: {target.get('minCapacity')} > {target.get('maxCapacity')}",
+        )
 
 
 @created(SCALING)
 def _registered(cloud: Cloud, policy: Resource) -> None:
     keys = ("resourceId", "scalableDimension", "serviceNamespace")
     if not any(all(item.get(key) == policy.get(key) for key in keys) for item in cloud.all(TARGET)):
-        raise Refused("ObjectNotFoundException", f"No scalable target registered for {[policy.get(key) for key in keys]}")
+        raise Refused(
+            "ObjectNotFoundException", f"No scalable target registered for {[policy.get(key) for key in keys]}"
+        )
     kind = policy.get("policyType", "StepScaling")
-    wanted = {"StepScaling": "stepScalingPolicyConfiguration", "TargetTrackingScaling": "targetTrackingScalingPolicyConfiguration"}.get(kind)
+    wanted = {
+        "StepScaling": "stepScalingPolicyConfiguration",
+        "TargetTrackingScaling": "targetTrackingScalingPolicyConfiguration",
+    }.get(kind)
     if wanted and not policy.get(wanted):
         raise Refused("ValidationException", f"a {kind} policy needs {wanted}")
 
@@ -79,9 +89,13 @@ def _alarm(inputs: Mapping[str, Any], region: str) -> Failures:
         failures.append(("statistic", "statistic conflicts with extendedStatistic"))
     ids = [query.get("id") for query in inputs.get("metricQueries") or []]
     if ids and sum(1 for query in inputs["metricQueries"] if query.get("returnData")) != 1:
-        failures.append(("metricQueries", "ValidationError: exactly one element of the metrics list should return data"))
+        failures.append(
+            ("metricQueries", "ValidationError: exactly one element of the metrics list should return data")
+        )
     if len(set(ids)) != len(ids) or any(not re.fullmatch(r"[a-z][A-Za-z0-9_]*", str(id_)) for id_ in ids):
-        failures.append(("metricQueries", f"ValidationError: ids must be unique and begin with a lower-case letter: {ids}"))
+        failures.append(
+            ("metricQueries", f"ValidationError: ids must be unique and begin with a lower-case letter: {ids}")
+        )
     return failures
 
 
@@ -92,7 +106,9 @@ def _alarm_measures(cloud: Cloud, alarm: Resource) -> None:
     if alarm.get("metricName"):
         missing = [key for key in ("namespace", "period") if not alarm.get(key)]
         if missing or not (alarm.get("statistic") or alarm.get("extendedStatistic")):
-            raise Refused("ValidationError", f"an alarm on a metric needs {[*missing, 'statistic or extendedStatistic']}")
+            raise Refused(
+                "ValidationError", f"an alarm on a metric needs {[*missing, 'statistic or extendedStatistic']}"
+            )
 
 
 @values(DOCUMENT)
@@ -107,7 +123,12 @@ def _ssm_document(inputs: Mapping[str, Any], region: str) -> Failures:
         return [("content", f"InvalidDocumentContent: {error!r}")]
     allowed = DOCUMENT_SCHEMAS.get(inputs.get("documentType", ""), (version,))
     if version not in allowed:
-        return [("content", f"InvalidDocumentSchemaVersion: {inputs.get('documentType')} documents have {allowed}, got {version}")]
+        return [
+            (
+                "content",
+                f"InvalidDocumentSchemaVersion: {inputs.get('documentType')} documents have {allowed}, got {version}",
+            )
+        ]
     if inputs.get("documentType") == "Command" and version == "2.2" and not found.get("mainSteps"):
         return [("content", "InvalidDocumentContent: mainSteps is missing")]
     return []
@@ -116,7 +137,9 @@ def _ssm_document(inputs: Mapping[str, Any], region: str) -> Failures:
 @values(DASHBOARD)
 def _dashboard(inputs: Mapping[str, Any], region: str) -> Failures:
     try:
-        return [] if inputs.get("dashboardBody") is None or json.loads(inputs["dashboardBody"])["widgets"] else []
+        if inputs.get("dashboardBody") is not None:
+            json.loads(inputs["dashboardBody"])["widgets"]
+        return []
     except (ValueError, KeyError) as error:
         return [("dashboardBody", f"InvalidParameterInput: The dashboard body is invalid: {error!r}")]
 
@@ -124,6 +147,9 @@ def _dashboard(inputs: Mapping[str, Any], region: str) -> Failures:
 @created("aws:ec2/flowLog:FlowLog")
 def _flow_log(cloud: Cloud, log: Resource) -> None:
     if log.get("logDestinationType", "cloud-watch-logs") == "cloud-watch-logs" and not log.get("iamRoleArn"):
-        raise Refused("InvalidParameter", "DeliverLogsPermissionArn (iamRoleArn) can't be empty if LogDestinationType is cloud-watch-logs.")
+        raise Refused(
+            "InvalidParameter",
+            "DeliverLogsPermissionArn (iamRoleArn) can't be empty if LogDestinationType is cloud-watch-logs.",
+        )
     if sum(1 for key in ("vpcId", "subnetId", "eniId") if log.get(key)) != 1:
         raise Refused("InvalidParameter", "a flow log needs one of vpcId, subnetId, eniId")

@@ -13,6 +13,7 @@ MadeRule = Callable[[Cloud, Resource], None]
 ChangeRule = Callable[[Cloud, Resource, Resource, list[str]], None]
 EndRule = Callable[[Cloud, Resource, Mapping[str, Any]], None]
 
+
 class Known(dict[str, Any]):
     """The inputs whose values are known; `given` has the others' names too."""
 

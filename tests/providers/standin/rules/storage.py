@@ -34,7 +34,10 @@ def _bucket_name(inputs: Mapping[str, Any], region: str) -> Failures:
 def _bucket_is_empty(cloud: Cloud, bucket: Resource, state: Mapping[str, Any]) -> None:
     """forceDestroy counts as the last `up` left it in the state, not as the program has it now."""
     if objects.versions(cloud, bucket.id) and not state.get("forceDestroy"):
-        raise Refused("BucketNotEmpty", f"The bucket you tried to delete is not empty. You must delete all versions in the bucket: {bucket.id}")
+        raise Refused(
+            "BucketNotEmpty",
+            f"The bucket you tried to delete is not empty. You must delete all versions in the bucket: {bucket.id}",
+        )
 
 
 @gone(BUCKET)
@@ -60,7 +63,9 @@ def _policy_is_about_the_bucket(cloud: Cloud, policy: Resource) -> None:
 def _versioning(cloud: Cloud, old: Resource, new: Resource, paths: list[str]) -> None:
     status = "versioningConfiguration.status"
     if new.get(status) == "Disabled" and old.get(status) != "Disabled":
-        raise Refused("IllegalVersioningConfigurationException", "versioning can be suspended, not disabled, once it was on")
+        raise Refused(
+            "IllegalVersioningConfigurationException", "versioning can be suspended, not disabled, once it was on"
+        )
 
 
 @values(OBJECT)
@@ -74,7 +79,9 @@ def _upload(cloud: Cloud, item: Resource) -> None:
     body, key = objects.content_of(item.outputs), item.get("key")
     found = [stored for stored in objects.latest(cloud, item.get("bucket")) if stored.key == key]
     if not found or found[0].body != body:
-        objects.write(cloud, item.get("bucket"), key, body, ContentType=item.get("contentType", "application/octet-stream"))
+        objects.write(
+            cloud, item.get("bucket"), key, body, ContentType=item.get("contentType", "application/octet-stream")
+        )
 
 
 @gone(OBJECT)
@@ -85,7 +92,9 @@ def _remove(cloud: Cloud, item: Resource, state: Mapping[str, Any]) -> None:
 @values(SECRET)
 def _recovery(inputs: Mapping[str, Any], region: str) -> Failures:
     days = inputs.get("recoveryWindowInDays", 30)
-    return [] if days == 0 or 7 <= days <= 30 else [("recoveryWindowInDays", f"must be 0 or between 7 and 30, got {days}")]
+    return (
+        [] if days == 0 or 7 <= days <= 30 else [("recoveryWindowInDays", f"must be 0 or between 7 and 30, got {days}")]
+    )
 
 
 @gone(SECRET)
@@ -99,7 +108,11 @@ def _waits(cloud: Cloud, secret: Resource, state: Mapping[str, Any]) -> None:
 @values(VERSION)
 def _secret_size(inputs: Mapping[str, Any], region: str) -> Failures:
     size = len(str(inputs.get("secretString") or "").encode())
-    return [("secretString", f"InvalidParameterException: at most {SECRET_BYTES} bytes, got {size}")] if size > SECRET_BYTES else []
+    return (
+        [("secretString", f"InvalidParameterException: at most {SECRET_BYTES} bytes, got {size}")]
+        if size > SECRET_BYTES
+        else []
+    )
 
 
 @created(VERSION)
@@ -127,7 +140,11 @@ def _keeps_the_owner(policy: Any) -> bool:
         principal, action = statement.get("Principal"), statement.get("Action", [])
         named = json.dumps(principal)
         actions = action if isinstance(action, list) else [action]
-        if statement.get("Effect") == "Allow" and (f"iam::{ACCOUNT}:" in named or '"*"' in named) and {"kms:*", "kms:PutKeyPolicy", "kms:Put*"} & set(actions):
+        if (
+            statement.get("Effect") == "Allow"
+            and (f"iam::{ACCOUNT}:" in named or '"*"' in named)
+            and {"kms:*", "kms:PutKeyPolicy", "kms:Put*"} & set(actions)
+        ):
             return True
     return False
 
@@ -148,7 +165,8 @@ def _logs_may_use_the_key(cloud: Cloud, group: Resource) -> None:
     policy = json.dumps(key.get("policy")) if key else ""
     if key and f"logs.{region}.amazonaws.com" not in policy and "logs.amazonaws.com" not in policy:
         raise Refused(
-            "AccessDeniedException", f"The specified KMS key does not exist or is not allowed to be used with LogGroup '{group.arn}': its policy names no logs.{region}.amazonaws.com"
+            "AccessDeniedException",
+            f"The specified KMS key does not exist or is not allowed to be used with LogGroup '{group.arn}': its policy names no logs.{region}.amazonaws.com",
         )
 
 
@@ -156,7 +174,10 @@ def _logs_may_use_the_key(cloud: Cloud, group: Resource) -> None:
 def _no_images(cloud: Cloud, repository: Resource, state: Mapping[str, Any]) -> None:
     images = [item for item in cloud.all(IMAGE) if item.get("repository") == repository.id]
     if images and not state.get("forceDelete"):
-        raise Refused("RepositoryNotEmptyException", f"The repository with name '{repository.id}' cannot be deleted because it still contains images")
+        raise Refused(
+            "RepositoryNotEmptyException",
+            f"The repository with name '{repository.id}' cannot be deleted because it still contains images",
+        )
 
 
 @gone(REPOSITORY)
@@ -176,7 +197,16 @@ def _lifecycle(inputs: Mapping[str, Any], region: str) -> Failures:
         fine = all({"selection", "action"} <= rule.keys() for rule in rules) and len(set(priorities)) == len(priorities)
     except (ValueError, KeyError, TypeError):
         fine = False
-    return [] if fine else [("policy", "InvalidParameterException: Invalid parameter at 'LifecyclePolicyText': rules need rulePriority (unique), selection and action")]
+    return (
+        []
+        if fine
+        else [
+            (
+                "policy",
+                "InvalidParameterException: Invalid parameter at 'LifecyclePolicyText': rules need rulePriority (unique), selection and action",
+            )
+        ]
+    )
 
 
 @values(PARAMETER)
@@ -184,7 +214,14 @@ def _parameter(inputs: Mapping[str, Any], region: str) -> Failures:
     failures: Failures = []
     size, tier = len(str(inputs.get("value") or "").encode()), inputs.get("tier", "Standard")
     if size > PARAMETER_BYTES.get(tier, 8192):
-        failures.append(("value", f"ValidationException: a {tier} parameter has at most {PARAMETER_BYTES[tier]} bytes, this one {size}"))
+        failures.append(
+            (
+                "value",
+                f"ValidationException: a {tier} parameter has at most {PARAMETER_BYTES[tier]} bytes, this one {size}",
+            )
+        )
     if re.match(r"/?(aws|ssm)", str(inputs.get("name", "")), re.I):
-        failures.append(("name", f"ValidationException: Parameter name can't be prefixed with \"aws\" or \"ssm\": {inputs['name']}"))
+        failures.append(
+            ("name", f'ValidationException: Parameter name can\'t be prefixed with "aws" or "ssm": {inputs["name"]}')
+        )
     return failures
