@@ -103,6 +103,8 @@ def make(ch: Client, s3: Any, bucket: str, now: datetime) -> Backup:
         left_out = {database: [] for database in databases}
         for database, table in ch.query(_sql("left_out", databases=quoted)).result_rows:
             left_out[database].append(table)
+        # A list of tables ends only with the statement's: the database that has one comes last.
+        databases.sort(key=lambda database: bool(left_out[database]))
         statement = _sql("backup", databases=databases, left_out=left_out, name=name, base=base)
         id_ = str(ch.query(statement).result_rows[0][0])
         files, size, seconds = _wait(ch, id_, name)
