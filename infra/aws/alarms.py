@@ -23,7 +23,6 @@ class AlarmsArgs:
 
     context: Context
     key_arn: pulumi.Input[str]
-    cluster_name: pulumi.Input[str]
     cluster_arn: pulumi.Input[str]
     balancer: LoadBalancer
     kafka_cluster: pulumi.Input[str] = ""

@@ -10,6 +10,7 @@ import pulumi
 
 from infra.aws import reach
 from infra.aws.access import KeptKeyBucketCredential
+from infra.aws.alarms import Alarms, AlarmsArgs
 from infra.aws.clickhouse.component import ClickHouse, ClickHouseArgs
 from infra.aws.collector import Collector, CollectorArgs
 from infra.aws.context import Context, iam_path, make_provider, tagging
@@ -20,6 +21,7 @@ from infra.aws.firewall import Firewall, FirewallArgs
 from infra.aws.floors import stack_floors
 from infra.aws.grafana import Grafana, GrafanaArgs
 from infra.aws.image import WorkerImage, WorkerImageArgs
+from infra.aws.jobs import Jobs, JobsArgs
 from infra.aws.kafka import Kafka, KafkaArgs
 from infra.aws.load_balancer import LoadBalancer, LoadBalancerArgs
 from infra.aws.network import Network, NetworkArgs
@@ -102,7 +104,32 @@ class AwsPlatform(pulumi.ComponentResource):
             ),
             context.options(self),
         )
-        self._rollout("worker-rollout", worker)
+        running = self._rollout("worker-rollout", worker)
+        self._watch(running)
+
+    def _watch(self, worker: pulumi.Resource) -> None:
+        """Jobs and alarms. Silence is an alarm too, so they come once the worker speaks."""
+        context, settings, key = self._context, self._context.settings, self._key
+        after = context.options(self, depends_on=[worker])
+        scheduled = [self._clickhouse.backup_job()]
+        subnets, group = self._network.private_subnet_ids, self._firewall.worker
+        jobs = Jobs("jobs", JobsArgs(context, self._cluster, self._image, subnets, group, key, scheduled), after)
+        own_brokers = settings.kafkaMode == "provisioned"
+        Alarms(
+            "alarms",
+            AlarmsArgs(
+                context,
+                key,
+                self._cluster.arn,
+                self._balancer,
+                kafka_cluster=self._kafka.cluster_name,
+                broker_count=settings.kafkaBrokersPerZone * settings.broker_zones if own_brokers else 0,
+                machines=self._clickhouse.machines,
+                jobs=jobs,
+                scheduled=scheduled,
+            ),
+            after,
+        )
 
     def _balancer_args(self) -> LoadBalancerArgs:
         network, internal = self._network, self._context.settings.collectorInternal

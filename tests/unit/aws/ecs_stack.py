@@ -122,7 +122,6 @@ def _declared(preview: bool, chosen: Settings) -> Made:
             AlarmsArgs(
                 context,
                 KEY,
-                cluster.name,
                 cluster.arn,
                 balancer,
                 kafka_cluster="msk",
