@@ -49,8 +49,8 @@ class Direct:
 class KafkaAccess(Protocol):
     """Lets a step in the cluster's network talk to the brokers."""
 
-    def open(self) -> AbstractContextManager[dict[str, str]]:
-        """librdkafka's properties that sign in, valid while the context is open."""
+    def open(self) -> AbstractContextManager[dict[str, Any]]:
+        """librdkafka's properties that sign in (text, or a function that makes a token), valid while it is open."""
         ...
 
 
@@ -112,7 +112,7 @@ class KafkaAddress:
     """host:port, comma-separated."""
     security_protocol: str = "PLAINTEXT"
 
-    def client_properties(self, credential: Mapping[str, str]) -> dict[str, str | int | float | bool]:
+    def client_properties(self, credential: Mapping[str, Any]) -> dict[str, Any]:
         """librdkafka's properties for this cluster; `credential`: what its KafkaAccess yields."""
         return {
             "bootstrap.servers": self.bootstrap_servers,
