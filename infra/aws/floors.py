@@ -107,6 +107,10 @@ REASONS = {
         "every client would be locked out until it is changed too, and agents get 503 meanwhile; to do that anyway, add "
         "kafkaAuth to floorsLifted for one `up`"
     ),
+    "clickhouseReplicas": (
+        "one node's tables can't become replicated ones, nor the other way round; make a new stack and restore a backup "
+        "into it (docs/operations.md)"
+    ),
     "kafkaReplication": (
         "the topics would be deleted and made anew, and messages that were not read yet are lost; to do that anyway, add "
         "kafkaReplication to floorsLifted for one `up`"
@@ -117,7 +121,7 @@ REASONS = {
 def stack_floors(settings: Settings) -> Floors:
     """All floors of a stack in one resource, so that every problem is in one message. Everything else waits for it."""
     keys = [*CLICKHOUSE]
-    fixed: dict[str, Value] = {}
+    fixed: dict[str, Value] = {"clickhouseReplicas": "1" if settings.clickhouseReplicas == 1 else "2 or 3"}
     if settings.kafkaMode == "provisioned" or settings.kafkaClusterArn:
         keys.append("kafkaPartitions")
         fixed["kafkaReplication"] = settings.kafkaReplication

@@ -1,4 +1,5 @@
-"""Pending migrations, taken from the engine's events, as a preview shows them: number, kind and SQL."""
+"""What a preview shows beside the engine's own lines, taken from its events: pending migrations with number, kind and
+SQL, and what an update does to those who use a thing."""
 
 from __future__ import annotations
 
@@ -9,25 +10,35 @@ from rich.console import Console
 from rich.syntax import Syntax
 
 MIGRATION = "Migration"
+EFFECT = "effect"
+"""An input with which a resource says what updating it means for others (infra/aws/clickhouse/applied.py)."""
 
 
 class PendingMigrations:
-    """Collects the migrations that a preview would create."""
+    """Collects the migrations that a preview would create, and the effects of what it would update."""
 
     def __init__(self) -> None:
         self.pending: list[dict[str, Any]] = []
+        self.effects: list[str] = []
 
     def take(self, event: automation.EngineEvent) -> None:
         """Looks at one engine event."""
         before = event.resource_pre_event
-        if before is None or before.metadata.op != automation.OpType.CREATE:
+        if before is None:
             return
         new = before.metadata.new
+        if before.metadata.op == automation.OpType.UPDATE and new and new.inputs and EFFECT in new.inputs:
+            # Begins with a digest, so that a diff shows it with every change.
+            self.effects.append(str(new.inputs[EFFECT]).partition(": ")[2])
+        if before.metadata.op != automation.OpType.CREATE:
+            return
         if before.metadata.type.endswith(f":{MIGRATION}") and new and new.inputs:
             self.pending.append({**new.inputs})
 
     def show(self, console: Console) -> None:
-        """Prints each pending migration with its kind and its SQL."""
+        """Prints each effect, and each pending migration with its kind and its SQL."""
+        for effect in self.effects:
+            console.print(effect, style="bold", highlight=False)
         for inputs in sorted(self.pending, key=lambda found: found["number"]):
             show_migration(console, inputs["name"], inputs["kind"], inputs["sql"])
 

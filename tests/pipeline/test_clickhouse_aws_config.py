@@ -298,6 +298,21 @@ class TestBackups:
         later = make(client, buckets, BACKUPS, now + timedelta(days=30))
         assert later.name.startswith(FULL) and complete(buckets, BACKUPS, FULL) == [full.name, later.name]
 
+    def test_another_node_restores_it_whole(
+        self, engine: Engine, buckets: Any, s3: str, tmp_path: Path, monkeypatch: Any
+    ) -> None:
+        monkeypatch.setattr("infra.aws.clickhouse.backup.POLL_SECONDS", 0.05)
+        engine.rows("CREATE DATABASE IF NOT EXISTS telemetry_tenant")
+        engine.rows("CREATE VIEW telemetry_tenant.spans AS SELECT x FROM telemetry.spans_raw")
+        name = make(cast(Any, engine), buckets, BACKUPS, datetime(2026, 12, 10, tzinfo=UTC)).name
+        other = Engine(tmp_path, s3)
+        try:
+            other.rows(f"RESTORE DATABASE telemetry_tenant, DATABASE telemetry FROM Disk('backups', '{name}')")
+            wanted = engine.one("SELECT sum(x) FROM telemetry.spans_raw")
+            assert other.one("SELECT sum(x) FROM telemetry_tenant.spans") == wanted
+        finally:
+            other.stop()
+
     def test_an_unfinished_full_backup_is_no_base(self, engine: Engine, buckets: Any) -> None:
         buckets.put_object(Bucket=BACKUPS, Key=f"{FULL}2027-01-01T00-00-00Z/data/x", Body=b"x")
         assert f"{FULL}2027-01-01T00-00-00Z" not in complete(buckets, BACKUPS, FULL)
