@@ -178,6 +178,13 @@ def test_a_cost_that_is_no_amount_is_null_and_named_never_a_silent_zero(pipeline
     assert all(rows[name]["invalid_fields"] == ([] if good else ["cost_usd"]) for name, (_, good) in COSTS.items())
 
 
+def test_a_prompt_that_json_can_t_hold_does_not_have_its_request_refused(pipeline: Pipeline, tenant: str) -> None:
+    """The collector turns structured prompts into JSON text; a NaN in one has none."""
+    prompt = {"gen_ai.input.messages": [{"role": "user", "score": math.nan}]}
+    pipeline.send(traces(tenant, span("before"), span("nan", prompt), span("after")), tenant)
+    assert {row["operation"] for row in pipeline.spans(tenant, 3)} == {"before", "nan", "after"}
+
+
 def test_an_unknown_kind_or_status_is_unset(pipeline: Pipeline, tenant: str) -> None:
     odd = span("odd", kind=77)  # type: ignore[arg-type]
     odd.status.code = 9  # type: ignore[assignment]
