@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 import re
-import socket
 import subprocess
 import tarfile
 from collections.abc import Iterator
@@ -31,6 +29,7 @@ from infra.aws.image_layer import (
 from infra.errors import UserError
 from infra.local.toolchain import ensure
 from infra.paths import ROOT
+from tests.unit.aws.image_base import make_base, registry_server
 
 LOCK = """# made by uv
 alpha==1.0 \\
@@ -115,40 +114,15 @@ def crane(tmp_path: Path) -> Crane:
 
 
 @pytest.fixture
-def registry(crane: Crane, tmp_path: Path) -> Iterator[str]:
-    """go-containerregistry's own registry server."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [str(crane.program), "registry", "serve", "--address", f"127.0.0.1:{port}", "--disk", str(tmp_path)]
-    server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    try:
-        assert server.stderr
-        while "serving on port" not in (line := server.stderr.readline()):
-            assert line, "the registry ended"
-        yield f"127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait(timeout=10)
-
-
-def make_base(crane: Crane, registry: str, tmp_path: Path, architecture: str) -> str:
-    """A base image with one file and a variable."""
-    tar = tmp_path / "base.tar"
-    with tarfile.open(tar, "w") as layer:
-        entry = tarfile.TarInfo("etc/base")
-        entry.size = 4
-        layer.addfile(entry, io.BytesIO(b"base"))
-    name = f"{registry}/base-{architecture}:1"
-    crane("append", "--oci-empty-base", "-f", str(tar), "-t", name)
-    crane("mutate", name, "--set-platform", f"linux/{architecture}", "-e", "PATH=/usr/local/bin:/usr/bin", "-t", name)
-    return name
+def host(crane: Crane, tmp_path: Path) -> Iterator[str]:
+    with registry_server(crane.program, tmp_path) as found:
+        yield found
 
 
 @pytest.mark.usefixtures("small")
-def test_a_registry_takes_the_image_and_gives_it_back(crane: Crane, registry: str, tmp_path: Path) -> None:
-    base = make_base(crane, registry, tmp_path, "arm64")
-    repository = f"{registry}/agent-telemetry/worker"
+def test_a_registry_takes_the_image_and_gives_it_back(crane: Crane, host: str, tmp_path: Path) -> None:
+    base = make_base(crane, f"{host}/base:1", tmp_path, "arm64")
+    repository = f"{host}/agent-telemetry/worker"
     content = content_hash(base)
     digest = push(crane, repository, base, content)
 
@@ -176,24 +150,24 @@ def test_a_registry_takes_the_image_and_gives_it_back(crane: Crane, registry: st
 
 @pytest.mark.usefixtures("small")
 def test_what_is_there_is_not_built_again(
-    crane: Crane, registry: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    crane: Crane, host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    base = make_base(crane, registry, tmp_path, "arm64")
+    base = make_base(crane, f"{host}/base:1", tmp_path, "arm64")
     content = content_hash(base)
-    first = push(crane, f"{registry}/worker", base, content)
+    first = push(crane, f"{host}/worker", base, content)
 
     def built(*_: object) -> None:
         raise AssertionError("built again")
 
     monkeypatch.setattr(image, "install_packages", built)
-    assert push(crane, f"{registry}/worker", base, content) == first
+    assert push(crane, f"{host}/worker", base, content) == first
 
 
 @pytest.mark.usefixtures("small")
-def test_a_base_for_another_machine_is_refused(crane: Crane, registry: str, tmp_path: Path) -> None:
-    base = make_base(crane, registry, tmp_path, "amd64")
+def test_a_base_for_another_machine_is_refused(crane: Crane, host: str, tmp_path: Path) -> None:
+    base = make_base(crane, f"{host}/base:1", tmp_path, "amd64")
     with pytest.raises(UserError, match=r"amd64|arm64"):
-        push(crane, f"{registry}/worker", base, content_hash(base))
+        push(crane, f"{host}/worker", base, content_hash(base))
 
 
 def test_ecrs_password_reaches_crane_by_stdin_and_stays_in_its_own_folder(
@@ -213,14 +187,14 @@ def test_ecrs_password_reaches_crane_by_stdin_and_stays_in_its_own_folder(
         return original(command, **options)
 
     monkeypatch.setattr(image.subprocess, "run", noted)
-    host = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
+    ecr = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
     with Stubber(client) as stub:
         stub.add_response("get_authorization_token", {"authorizationData": [{"authorizationToken": token}]}, {})
-        sign_in(crane, f"{host}/team/worker")
+        sign_in(crane, f"{ecr}/team/worker")
     assert regions == ["eu-west-1"]
     assert "canary-password" not in str(started)
     kept = json.loads((crane.folder / "config.json").read_text())["auths"]
-    assert kept == {host: {"auth": token}}
+    assert kept == {ecr: {"auth": token}}
 
 
 def test_only_an_ecr_repository_is_signed_in_to(crane: Crane) -> None:

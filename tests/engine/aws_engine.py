@@ -1,0 +1,180 @@
+"""The real engine on the stand-in cloud with the real program, and what its event stream said of each command."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pulumi import automation
+from pulumi.automation._stack import StackInitMode
+
+from infra.automation import StateFileStack, program
+from infra.config import PROJECT
+from infra.paths import ROOT
+
+OWN: dict[str, Any] = {
+    "awsAccount": "111122223333",
+    "collectorDomain": "otlp.telemetry.test",
+    "collectorCertificateArn": "arn:aws:acm:eu-central-1:111122223333:certificate/5a9d7e1c-0b42-4f6a-9a63-2f1f6f0c8d11",
+    "grafanaAdminGroups": ["6c0e4f2a-90b1-70c3-1d7e-5f0a9b3c2d11"],
+    "alarmEmails": ["oncall@telemetry.test"],
+    "requirePins": False,
+}
+"""In place of the committed files' example values; pins are filled on a networked machine only."""
+
+
+def committed(stack: str) -> dict[str, Any]:
+    """The committed stack file's settings with an account's own values."""
+    values = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"]
+    found = {key.removeprefix(f"{PROJECT}:"): value for key, value in values.items()} | OWN
+    if "grafanaViewerGroups" in found:
+        found["grafanaViewerGroups"] = ["77a1c2d3-90b1-70c3-1d7e-0a9b3c2d5f11"]
+    return found
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of the event stream: a resource's operation begins or ends (or fails)."""
+
+    phase: str
+    op: str
+    type: str
+    name: str
+
+
+@dataclass
+class Run:
+    """One engine command."""
+
+    ok: bool
+    output: str
+    steps: list[Step]
+    seconds: float
+    outputs: dict[str, Any] = field(default_factory=dict)
+    reasons: dict[str, list[str]] = field(default_factory=dict)
+    """What is different, by the resource's name."""
+
+    @property
+    def changed(self) -> dict[str, list[str]]:
+        """Operation to the names of what it was done to, in the order in which they began; without what stays."""
+        found: dict[str, list[str]] = {}
+        for step in self.steps:
+            if step.phase == "begin" and step.op not in ("same", "read", "refresh"):
+                found.setdefault(step.op, []).append(step.name)
+        return found
+
+    def of(self, type_: str) -> list[Step]:
+        return [step for step in self.steps if step.type == type_]
+
+
+class World(automation.LocalWorkspace):
+    """A folder with the project's file and the stack's; reads outputs where the backend keeps them."""
+
+    def select_stack(self, stack_name: str, *args: Any, **options: Any) -> None:
+        """Nothing to do: every command names its stack."""
+
+    def stack_outputs(self, stack_name: str) -> automation.OutputMap:
+        resources = checkpoint(Path(self.work_dir).parent, stack_name)
+        found = next((item.get("outputs", {}) for item in resources if item["type"] == "pulumi:pulumi:Stack"), {})
+        return {key: automation.OutputValue(value, False) for key, value in found.items()}
+
+
+def checkpoint(folder: Path, stack: str) -> list[dict[str, Any]]:
+    """The resources in the backend's file, secrets encrypted."""
+    path = folder / "state" / ".pulumi" / "stacks" / PROJECT / f"{stack}.json"
+    return json.loads(path.read_text())["checkpoint"]["latest"].get("resources") or [] if path.exists() else []
+
+
+class Engine:
+    """Commands on one stack. A failure is a result, not an exception."""
+
+    def __init__(self, name: str, folder: Path, pulumi_root: Path, environment: Mapping[str, str]) -> None:
+        self.name, self.folder, self.environment = name, folder, dict(environment)
+        self.settings = committed(name)
+        self.shown: list[str] = []
+        """Everything that any command printed."""
+        self._file = folder / "work" / f"Pulumi.{name}.yaml"
+        self._file.parent.mkdir()
+        (folder / "state").mkdir()
+        self._write()
+        workspace = World(
+            work_dir=str(folder / "work"),
+            program=program,
+            env_vars=self.environment,
+            project_settings=automation.ProjectSettings(name=PROJECT, runtime="python"),
+            pulumi_command=automation.PulumiCommand(str(pulumi_root)),
+        )
+        self._stack = StateFileStack(name, workspace, StackInitMode.CREATE)
+
+    def configure(self, **settings: Any) -> None:
+        """Changes the stack's settings."""
+        self.settings |= settings
+        self._write()
+
+    def _write(self) -> None:
+        content = yaml.safe_load(self._file.read_text()) if self._file.exists() else {}
+        content["config"] = {f"{PROJECT}:{key}": value for key, value in self.settings.items()}
+        self._file.write_text(yaml.safe_dump(content))
+
+    def up(self, **options: Any) -> Run:
+        return self._run("up", **options)
+
+    def preview(self, **options: Any) -> Run:
+        return self._run("preview", diff=True, **options)
+
+    def refresh(self, **options: Any) -> Run:
+        return self._run("refresh", **options)
+
+    def destroy(self, **options: Any) -> Run:
+        return self._run("destroy", **options)
+
+    @property
+    def resources(self) -> list[dict[str, Any]]:
+        return checkpoint(self.folder, self.name)
+
+    def stored(self) -> str:
+        """All that the engine wrote: state, its backups, history, stack file."""
+        places = (self.folder / "state", self.folder / "work")
+        return "\n".join(
+            path.read_text(errors="replace") for place in places for path in place.rglob("*") if path.is_file()
+        )
+
+    def _run(self, command: str, **options: Any) -> Run:
+        lines: list[str] = []
+        steps: list[Step] = []
+        reasons: dict[str, list[str]] = {}
+
+        def event(seen: automation.EngineEvent) -> None:
+            kinds = {"begin": seen.resource_pre_event, "end": seen.res_outputs_event, "fail": seen.res_op_failed_event}
+            for phase, found in kinds.items():
+                if found is not None and not found.metadata.type.startswith("pulumi:"):
+                    data = found.metadata
+                    name = data.urn.rsplit("::", 1)[-1]
+                    steps.append(Step(phase, str(data.op.value), data.type, name))
+                    if phase == "begin" and data.detailed_diff:
+                        reasons[name] = sorted(data.detailed_diff)
+
+        before = {key: os.environ.get(key) for key in self.environment}
+        began = time.monotonic()
+        outputs: dict[str, Any] = {}
+        try:
+            # The inline program runs in this process, and sees what the engine sees.
+            os.environ.update(self.environment)
+            run = getattr(self._stack, command)
+            result = run(on_output=lines.append, on_error=lines.append, on_event=event, color="never", **options)
+            ok, found = True, getattr(result, "outputs", None) or {}
+            outputs = {key: value.value for key, value in found.items()}
+        except automation.CommandError as error:
+            ok = False
+            lines.append(str(error))
+        finally:
+            for key, value in before.items():
+                os.environ.pop(key, None) if value is None else os.environ.update({key: value})
+        self.shown += lines
+        return Run(ok, "\n".join(lines), steps, time.monotonic() - began, outputs, reasons)

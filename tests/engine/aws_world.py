@@ -1,0 +1,101 @@
+"""An AWS account in a folder, with all that an `up` of the whole program touches behind it: `with aws_world(folder) as world`.
+
+Stand-ins that refuse: AWS under the engine (tests/providers) and under boto3, machines (aws_nodes), the collector, Grafana
+and registries behind a proxy (aws_doors, aws_internet), session-manager-plugin (aws_plugin). Real: the engine, the program,
+the dynamic providers, certificates and their checks, SQL in ClickHouse's engine, crane and the image.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra.local.toolchain import ensure
+from infra.paths import ROOT
+from tests.engine.aws_doors import Authority, Doors
+from tests.engine.aws_engine import OWN, Engine
+from tests.engine.aws_internet import Collector, Registry, Workspaces, registry
+from tests.engine.aws_nodes import Nodes
+from tests.engine.aws_plugin import NODES
+from tests.pipeline.clickhouse_front import Front
+from tests.providers.cloud import StandInCloud
+from tests.providers.control_plane import ControlPlane, control_plane
+from tests.providers.standin.cloud import Resource
+
+CERTIFICATE = "aws:acm/certificate:Certificate"
+SCRIPTS = {
+    "session-manager-plugin": "tests.engine.aws_plugin",
+    "pulumi-resource-pulumi-python": "tests.engine.aws_dynamic",
+}
+
+
+@dataclass
+class World:
+    """Everything of one account."""
+
+    folder: Path
+    cloud: StandInCloud
+    plane: ControlPlane
+    clickhouse: Front
+    nodes: Nodes
+    doors: Doors
+    collector: Collector
+    workspaces: Workspaces
+    registry: Registry
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What any process needs to see this account and nothing else."""
+        return {
+            **self.cloud.environment,
+            **self.plane.environment,
+            **self.doors.environment,
+            NODES: str(self.nodes.ports_file),
+            "PYTHONPATH": str(ROOT),
+        }
+
+    def engine(self, stack: str) -> Engine:
+        """The stack with its committed file's settings, not up yet."""
+        folder = self.folder / stack
+        folder.mkdir()
+        environment = {**self.environment, "PULUMI_BACKEND_URL": (folder / "state").as_uri()}
+        return Engine(stack, folder, self.cloud.toolchain.pulumi_root, environment)
+
+    def rows(self, query: str) -> str:
+        """ClickHouse's answer, as who runs the server sees it."""
+        answer = self.clickhouse.post(query)
+        assert answer.status == 200, answer.text
+        return answer.text.strip()
+
+
+@contextmanager
+def aws_world(folder: Path) -> Iterator[World]:
+    """An account with what its owner brings: a certificate for the collector's domain."""
+    with ExitStack() as stack:
+        cloud = StandInCloud(folder)
+        for name, module in SCRIPTS.items():
+            script = cloud.bin / name
+            script.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -u -m {module} "$@"\n')
+            script.chmod(0o755)
+        given = {"domainName": OWN["collectorDomain"], "status": "ISSUED", "arn": OWN["collectorCertificateArn"]}
+        cloud.state.put(Resource(CERTIFICATE, OWN["collectorCertificateArn"], outputs=given))
+        clickhouse = Front(folder / "clickhouse")
+        clickhouse.start()
+        stack.callback(clickhouse.stop)
+        (folder / "nodes").mkdir()
+        nodes = Nodes(cloud.state, clickhouse.port, folder / "nodes")
+        stack.callback(nodes.close)
+        plane = stack.enter_context(control_plane(cloud.state))
+        plane.on_command = nodes.command
+        images = stack.enter_context(registry(cloud.state, ensure(["crane"]).crane, folder / "registry"))
+        doors = Doors(Authority(folder / "authority"))
+        stack.callback(doors.close)
+        collector, workspaces = Collector(cloud.state, clickhouse.port), Workspaces(cloud.state)
+        doors.open(OWN["collectorDomain"].replace(".", r"\."), collector.answer)
+        doors.open(r"g-[0-9a-z]+\.grafana-workspace\.eu-central-1\.amazonaws\.com", workspaces.answer)
+        doors.open(rf"{OWN['awsAccount']}\.dkr\.ecr\.eu-central-1\.amazonaws\.com", images.ecr)
+        doors.open(r"public\.ecr\.aws", images.public)
+        yield World(folder, cloud, plane, clickhouse, nodes, doors, collector, workspaces, images)
