@@ -158,7 +158,10 @@ def class_name(token: str) -> str:
 def inputs_of(token: str) -> dict[str, Property] | None:
     """The inputs of a resource type by wire name; None when the SDK doesn't know the type."""
     path = source_of(token)
-    return None if path is None else _arguments(path, f"{class_name(token)}Args")
+    if path is None:
+        return None
+    # InitArgs: where an input object of the module has the resource's own name.
+    return _arguments(path, f"{class_name(token)}Args") or _arguments(path, f"{class_name(token)}InitArgs")
 
 
 def members_of(token: str, name: str) -> dict[str, Property] | None:
