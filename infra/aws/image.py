@@ -136,6 +136,14 @@ def sign_in(crane: Crane, repository: str) -> None:
     crane("auth", "login", repository.split("/")[0], "--username", user, "--password-stdin", stdin=password)
 
 
+def repository_arn(context: Context, url: str) -> str:
+    """The ARN of a repository by its URL; of a registry that is not ECR's, one here by the same name."""
+    found = ECR_URL.fullmatch(url)
+    if found:
+        return f"arn:aws:ecr:{found[2]}:{found[1]}:repository/{found[3]}"
+    return context.arn("ecr", f"repository/{url.partition('/')[2]}")
+
+
 class _ImageProvider(ResourceProvider):
     serialize_as_secret_always = False
 
@@ -202,9 +210,7 @@ class WorkerImage(pulumi.ComponentResource):
     ) -> tuple[pulumi.Output[str], pulumi.Output[str], list[pulumi.Resource]]:
         context, given = args.context, args.context.settings.workerImageRepository
         if given:
-            found = ECR_URL.fullmatch(given)
-            arn = f"arn:aws:ecr:{found[2]}:{found[1]}:repository/{found[3]}" if found else ""
-            return pulumi.Output.from_input(given), pulumi.Output.from_input(arn), []
+            return pulumi.Output.from_input(given), pulumi.Output.from_input(repository_arn(context, given)), []
         repository = aws.ecr.Repository(
             f"{name}-repository",
             name=f"{context.prefix}/worker",
