@@ -284,7 +284,7 @@ def test_a_gateway_stays_while_there_are_public_addresses(aws: Place) -> None:
     aws.create(NAT, subnetId=aws.subnet, allocationId=aws.resource(EIP).id)
     with pytest.raises(Refused, match="some mapped public address"):
         aws.delete(GATEWAY)
-    with pytest.raises(Refused, match="InvalidIPAddress.InUse"):
+    with pytest.raises(Refused, match=r"InvalidIPAddress.InUse"):
         aws.delete(EIP)
     aws.delete(NAT)
     aws.delete(EIP)

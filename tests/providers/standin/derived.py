@@ -245,7 +245,7 @@ def topic_configs(maker: Maker) -> str:
 
 def record_name(maker: Maker) -> str:
     zone = _of(maker, "aws:route53/zone:Zone", maker.values.get("zoneId"))
-    name, domain = str(maker.values["name"]), str(zone.get("name") if zone else "").rstrip(".")
+    name, domain = str(maker.values["name"]).rstrip("."), str(zone.get("name") if zone else "").rstrip(".")
     return name if not domain or name.endswith(domain) else f"{name}.{domain}".lstrip(".")
 
 
