@@ -1,4 +1,10 @@
-"""The collector's front door: an ALB that ends TLS, 443 for OTLP over HTTP and 4317 for OTLP over gRPC."""
+"""The collector's front door: an ALB that ends TLS, 443 for OTLP over HTTP and 4317 for OTLP over gRPC.
+
+Behind it the tasks speak plain text inside the VPC, where the firewall lets nobody but the load balancer reach them: the
+collector's image could only get a certificate by a secret of its own. No WAF: its rules read HTML forms and JSON, not
+OTLP, and who gets in is decided by the token. Port 80 is closed rather than redirected: a client that is redirected has
+already sent its token in the open.
+"""
 
 from __future__ import annotations
 
