@@ -49,15 +49,23 @@ class WorkspaceToken:
                 )
 
     def _account(self, grafana: Any) -> str:
+        found = self._find(grafana)
+        if found:
+            return found
+        try:
+            return grafana.create_workspace_service_account(
+                grafanaRole="ADMIN", name=SERVICE_ACCOUNT, workspaceId=self.workspace_id
+            )["id"]
+        except grafana.exceptions.ConflictException:
+            # Steps run side by side: another one has just made it.
+            if found := self._find(grafana):
+                return found
+            raise
+
+    def _find(self, grafana: Any) -> str | None:
         pages = grafana.get_paginator("list_workspace_service_accounts").paginate(workspaceId=self.workspace_id)
-        for page in pages:
-            for account in page["serviceAccounts"]:
-                if account["name"] == SERVICE_ACCOUNT:
-                    return account["id"]
-        made = grafana.create_workspace_service_account(
-            grafanaRole="ADMIN", name=SERVICE_ACCOUNT, workspaceId=self.workspace_id
-        )
-        return made["id"]
+        accounts = (account for page in pages for account in page["serviceAccounts"])
+        return next((account["id"] for account in accounts if account["name"] == SERVICE_ACCOUNT), None)
 
 
 @dataclass(frozen=True)
