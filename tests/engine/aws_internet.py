@@ -89,7 +89,9 @@ class Workspaces:
         """Every token that was shown to a workspace."""
 
     def answer(self, method: str, path: str, headers: Headers, body: bytes) -> Answer:
-        workspace = next((item for item in self._cloud.all(WORKSPACE) if item.get("endpoint") == headers["host"]), None)
+        workspace = next(
+            (item for item in self._cloud.all(WORKSPACE) if item.get("endpoint").lower() == headers["host"]), None
+        )
         if workspace is None:
             return 404, {}, b"no such workspace"
         token = headers.get("authorization", "").removeprefix("Bearer ")

@@ -26,10 +26,12 @@ from tests.providers.control_plane import ControlPlane, control_plane
 from tests.providers.standin.cloud import Resource
 
 CERTIFICATE = "aws:acm/certificate:Certificate"
-SCRIPTS = {
-    "session-manager-plugin": "tests.engine.aws_plugin",
-    "pulumi-resource-pulumi-python": "tests.engine.aws_dynamic",
-}
+PLUGIN = '#!/bin/sh\nPYTHONPATH="{root}" exec "{python}" -u -m tests.engine.aws_plugin "$@"\n'
+PYTHON = """#!/bin/sh
+# The interpreter that the engine starts for dynamic resources: -u -m pulumi.dynamic ADDRESS.
+[ "$3" = pulumi.dynamic ] && shift 3 && set -- -u -m tests.engine.aws_dynamic "$@"
+exec "{python}" "$@"
+"""
 
 
 @dataclass
@@ -55,6 +57,9 @@ class World:
             **self.doors.environment,
             NODES: str(self.nodes.ports_file),
             "PYTHONPATH": str(ROOT),
+            # Our script's name for it, and the official command line's.
+            "AGENT_TELEMETRY_PYTHON": str(self.cloud.bin / "python-for-steps"),
+            "PULUMI_PYTHON_CMD": str(self.cloud.bin / "python-for-steps"),
         }
 
     def engine(self, stack: str) -> Engine:
@@ -76,10 +81,9 @@ def aws_world(folder: Path) -> Iterator[World]:
     """An account with what its owner brings: a certificate for the collector's domain."""
     with ExitStack() as stack:
         cloud = StandInCloud(folder)
-        for name, module in SCRIPTS.items():
-            script = cloud.bin / name
-            script.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -u -m {module} "$@"\n')
-            script.chmod(0o755)
+        for name, text in {"session-manager-plugin": PLUGIN, "python-for-steps": PYTHON}.items():
+            (cloud.bin / name).write_text(text.format(root=ROOT, python=sys.executable))
+            (cloud.bin / name).chmod(0o755)
         given = {"domainName": OWN["collectorDomain"], "status": "ISSUED", "arn": OWN["collectorCertificateArn"]}
         cloud.state.put(Resource(CERTIFICATE, OWN["collectorCertificateArn"], outputs=given))
         clickhouse = Front(folder / "clickhouse")
