@@ -40,12 +40,12 @@ def program() -> None:
         raise pulumi.RunError(str(error)) from None
 
 
-def load_program() -> None:
+def load_program(platform: str) -> None:
     """Begins to import the program, so that it is there when the engine, which starts meanwhile, asks for it."""
 
     def load() -> None:
         with suppress(Exception):  # comes up again, and is shown, where the program itself imports it
-            for module in ("infra.pipeline", "infra.local.platform"):
+            for module in ("infra.pipeline", f"infra.{platform}.platform"):
                 importlib.import_module(module)
 
     threading.Thread(target=load, daemon=True).start()
@@ -58,6 +58,13 @@ def environment(stack: str, pulumi_root: Path) -> dict[str, str]:
         "PULUMI_BACKEND_URL": (folder / "state").as_uri(),
         "PULUMI_CONFIG_PASSPHRASE": LOCAL_PASSPHRASE,
         "PULUMI_HOME": str(folder / "pulumi"),
+        **engine_environment(pulumi_root),
+    }
+
+
+def engine_environment(pulumi_root: Path) -> dict[str, str]:
+    """What the engine needs to run our program, wherever the state is."""
+    return {
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         # The interpreter for dynamic resources: our script's name for it, and the official CLI's.
         "AGENT_TELEMETRY_PYTHON": sys.executable,
@@ -120,9 +127,13 @@ def open_stack(stack: str, toolchain: Toolchain) -> automation.Stack:
     try:
         return StateFileStack(stack, workspace, mode)
     except automation.CommandError as error:
-        # Nothing of this command's output has been shown.
-        said = str(error).partition("stderr: ")[2].strip() or str(error).strip()
-        raise UserError(f"the engine could not open the stack {stack}: {said.removeprefix('error: ')}") from None
+        raise opening_error(stack, error) from None
+
+
+def opening_error(stack: str, error: automation.CommandError) -> UserError:
+    """A failed command whose output has not been shown."""
+    said = str(error).partition("stderr: ")[2].strip() or str(error).strip()
+    return UserError(f"the engine could not open the stack {stack}: {said.removeprefix('error: ')}")
 
 
 def clear_stale_locks(stack: str) -> list[Path]:
@@ -174,11 +185,15 @@ def _end_orphan(pid: int) -> None:
             return
 
 
-def explain(error: automation.CommandError) -> UserError:
-    """A failed engine command as a message; its own output has been shown line by line before."""
+def explain(error: automation.CommandError, shared: str = "") -> UserError:
+    """A failed engine command as a message; its own output has been shown line by line before.
+
+    `shared`: the stack's name, where its backend is one that others use as well.
+    """
     text = str(error)
-    if "currently locked" in text:
-        return UserError("another `telemetry` command works on this stack; wait for it to end and try again")
+    if "currently locked" in text or isinstance(error, automation.ConcurrentUpdateError):
+        killed = f"; if that one was killed, `pulumi cancel --stack {shared}` takes its lock away" if shared else ""
+        return UserError(f"another command works on this stack; wait for it to end and try again{killed}")
     return UserError("the engine stopped with an error (above). What was done is kept: the next `up` continues.")
 
 

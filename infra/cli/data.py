@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import datetime
+import json
 import re
 import sys
-from typing import Annotated
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Annotated, Any
 
 import typer
 
 from infra.cli.console import Name, console
+from infra.cli.reach import clickhouse
 from infra.config import file_settings
-from infra.endpoints import ClickHouseAddress, Direct, KafkaAddress, OtlpAddress
+from infra.endpoints import KafkaAddress
 from infra.errors import UserError
+from infra.paths import SQL
 
 
 def register(app: typer.Typer) -> None:
@@ -21,34 +26,18 @@ def register(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def clickhouse_address(name: str) -> ClickHouseAddress:
-    """The stack's ClickHouse, by its settings."""
-    return ClickHouseAddress("127.0.0.1", file_settings(name).clickhousePort)
-
-
 def query(
     sql: Annotated[str, typer.Argument(help="The statement; '-' reads it from standard input.")],
     name: Name = "local",
     format_: Annotated[str, typer.Option("--format", "-f", help="Any ClickHouse output format.")] = "PrettyCompact",
 ) -> None:
     """Runs one statement in ClickHouse and prints what it returns."""
-    from infra.clickhouse import as_user_error, connect
+    from infra.clickhouse import as_user_error
 
     text = (sys.stdin.read() if sql == "-" else sql).strip().rstrip(";")
     chosen = None if re.search(r"\bFORMAT\s+\w+$", text, re.IGNORECASE) else format_
-    with connect(clickhouse_address(name), Direct()) as client, as_user_error("query"):
+    with clickhouse(name) as client, as_user_error("query"):
         sys.stdout.buffer.write(client.raw_query(text, fmt=chosen))
-
-
-def kafka_address(name: str) -> KafkaAddress:
-    """The stack's broker, by its settings."""
-    return KafkaAddress(f"127.0.0.1:{file_settings(name).kafkaPort}")
-
-
-def otlp_address(name: str) -> OtlpAddress:
-    """The stack's collector, by its settings."""
-    found = file_settings(name)
-    return OtlpAddress(f"http://127.0.0.1:{found.otlpHttpPort}", f"127.0.0.1:{found.otlpGrpcPort}")
 
 
 def _when(text: str, option: str) -> datetime.datetime:
@@ -71,14 +60,13 @@ def backfill(
     """Rebuilds rollups, runs and the trace index of a window from deduplicated raw. Stop it and run it again."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from infra.clickhouse import connect
     from infra.worker.backfill import Backfill
     from infra.worker.backfill import backfill as rebuild
 
     start = _when(from_, "--from")
     end = _when(to, "--to") if to else None
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with connect(clickhouse_address(name), Direct()) as client, Progress(*columns, console=console) as bars:
+    with clickhouse(name) as client, Progress(*columns, console=console) as bars:
         task = bars.add_task("hours", total=None)
 
         def show(state: Backfill) -> None:
@@ -100,28 +88,60 @@ def backfill(
 
 def audit(
     repair: Annotated[
-        bool, typer.Option("--repair", help="Recompute the minutes that differ and compare again.")
+        bool, typer.Option("--repair", help="Recompute the minutes that differ and compare again (local).")
     ] = False,
     name: Name = "local",
 ) -> None:
-    """Compares offsets, rows and rollups; exits with 1 on a difference."""
-    from rich.table import Table
-
-    from infra.clickhouse import connect
+    """Compares offsets, rows and rollups; exits with 1 on a difference. On AWS: the worker's last audit."""
+    found = file_settings(name)
+    if found.platform != "local":
+        _last_audit(name, repair)
+        return
     from infra.worker.audit import audit as compare
     from infra.worker.blank_messages import blank_counter
     from infra.worker.positions import read_positions
 
-    with connect(clickhouse_address(name), Direct()) as client:
-        kafka = kafka_address(name)
+    kafka = KafkaAddress(f"127.0.0.1:{found.kafkaPort}")
+    with clickhouse(name) as client:
         report = compare(client, read_positions(kafka), repair=repair, blank=blank_counter(kafka))
-    table = Table("check", "expected", "found", "difference", "detail")
-    for row in report.rows:
-        style = "red" if row.difference else None
-        table.add_row(row.name, f"{row.expected:,}", f"{row.found:,}", f"{row.difference:,}", row.detail, style=style)
-    console.print(table)
+    _print_audit([(row.name, row.expected, row.found, row.difference, row.detail) for row in report.rows])
     if repair:
         console.print(f"{report.repaired} minutes recomputed, {report.refused} could not be", highlight=False)
     if not report.ok:
         hint = "" if repair else "; `telemetry audit --repair` recomputes what differs"
         raise UserError(f"something differs (above){hint}")
+
+
+def _last_audit(name: str, repair: bool) -> None:
+    """An audit reads Kafka's offsets, and the brokers answer inside of their network only: the worker audits there."""
+    if repair:
+        raise UserError(
+            "--repair needs Kafka, which answers inside of the stack's network only; the worker there repairs what its "
+            "audits find, and `telemetry backfill` rebuilds a window"
+        )
+    with clickhouse(name) as client:
+        rows = client.query((SQL / "queries" / "worker_last_audit.sql").read_text()).result_rows
+    if not rows:
+        raise UserError("the worker has recorded no audit in the last day; `telemetry status` shows whether it runs")
+    ok, detail, ago = rows[0]
+    console.print(
+        f"Kafka answers inside of the stack's network only; this is the worker's last audit, {ago} s ago, after its own "
+        "repairs:",
+        highlight=False,
+    )
+    _print_audit(
+        (row["name"], *map(Decimal, map(str, (row["expected"], row["found"], row["difference"]))), row["detail"])
+        for row in json.loads(detail)["rows"]
+    )
+    if not ok:
+        raise UserError("something differs (above)")
+
+
+def _print_audit(rows: Iterable[tuple[Any, ...]]) -> None:
+    from rich.table import Table
+
+    table = Table("check", "expected", "found", "difference", "detail")
+    for name, expected, found, difference, detail in rows:
+        style = "red" if difference else None
+        table.add_row(name, f"{expected:,}", f"{found:,}", f"{difference:,}", detail, style=style)
+    console.print(table)

@@ -11,7 +11,8 @@ import typer
 from rich.console import Console
 
 from infra.cli.console import Name, console
-from infra.cli.data import clickhouse_address, otlp_address
+from infra.cli.local import stack_platform
+from infra.cli.reach import clickhouse, otlp_address
 from infra.errors import UserError
 
 
@@ -33,18 +34,21 @@ def demo(
     up: Annotated[bool, typer.Option(help="Bring the stack up first.")] = True,
     svg: Annotated[Path | None, typer.Option(help="Also write the report to this file, as a picture.")] = None,
 ) -> None:
-    """Brings the stack up, sends the demo's traffic and shows cost, slow tools and failures from ClickHouse."""
+    """Brings a local stack up, sends the demo's traffic and shows cost, slow tools and failures from ClickHouse."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from examples.agents import report
     from examples.agents.demo import Progress as DemoProgress
     from examples.agents.demo import run
     from infra.cli import stack
-    from infra.clickhouse import connect
-    from infra.endpoints import Direct
 
     if protocol not in ("http", "grpc"):
         raise UserError(f"--protocol {protocol}: use http or grpc")
+    if (platform := stack_platform(name)) != "local":
+        raise UserError(
+            f"the demo is for stacks on this machine, and {name} is on {platform}: send it your agents' own traffic, with a "
+            f"token of `telemetry tenants add TENANT --name {name}`"
+        )
     if up:
         stack.up(name, port_base, diff=False)
     headers = {"Authorization": f"Bearer {token.read_text().strip()}"} if token else None
@@ -67,7 +71,7 @@ def demo(
         + (f"; {result.refused:,} refused: {result.problem}" if result.refused else ""),
         highlight=False,
     )
-    with connect(clickhouse_address(name), Direct()) as client:
+    with clickhouse(name) as client:
         stored = report.wait_until_stored(client, result, began)
         window = report.Window(result.start, result.end)
         report.print_report(client, window, console)

@@ -1,123 +1,88 @@
-"""The commands that drive the engine: up, preview, down, env, tools, settings."""
+"""The commands that drive the engine: up, preview, migrate, down."""
 
 from __future__ import annotations
 
-import shlex
 import shutil
-import sys
 import time
-from typing import Annotated, Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-import yaml
 
 from infra.cli.console import Name, console
-from infra.cli.engine_output import OutputFilter
-from infra.config import PROJECT, file_settings, project_file, stack_file, stack_file_content
+from infra.cli.engine import display, engine, open_stack, print_endpoints
+from infra.cli.local import SHIPPED, check_free_ports, end_left_behind, make_stack_file, stack_platform
+from infra.config import PROJECT, file_settings, stack_file
 from infra.errors import UserError
 from infra.paths import ROOT, stack_folder
-from infra.settings import PORTS, Settings
+from infra.settings import Settings
 
-SHIPPED = ("local", "dev", "prod")
+if TYPE_CHECKING:  # a second of imports, and these commands are loaded with every other one
+    from pulumi import automation
 
 
 def register(app: typer.Typer) -> None:
     """Adds this file's commands."""
-    for command in (up, preview, down, migrate, env, tools, settings):
+    for command in (up, preview, down, migrate):
         app.command()(command)
 
 
-def _make_stack_file(name: str, port_base: int | None) -> None:
-    """Writes the ignored stack file of a further local stack; a shipped one is never changed."""
-    path = ROOT / stack_file(name)
-    if name in SHIPPED:
-        if port_base is not None:
-            raise UserError(f"{path.name} is shared by all who clone: give the stack a NAME as well, NAME=two")
-        return
-    content = stack_file_content(path) if path.exists() else {}
-    config = content.setdefault("config", {f"{PROJECT}:platform": "local"})
-    if port_base is not None and config.get(f"{PROJECT}:portBase") != port_base:
-        config[f"{PROJECT}:portBase"] = port_base
-        path.write_text(yaml.safe_dump(content, sort_keys=False))
-    elif not path.exists():
-        path.write_text(yaml.safe_dump(content, sort_keys=False))
+@contextmanager
+def _explained(name: str, platform: str) -> Iterator[None]:
+    """The engine's failure as a message."""
+    from pulumi import automation
 
+    from infra.automation import explain
 
-def _prepare(name: str) -> Settings:
-    """The settings, refused before anything is touched when they are wrong."""
-    found = file_settings(name)
-    if found.platform != "local":
-        raise UserError(f"{stack_file(name)}: platform {found.platform} is not built yet")
-    return found
-
-
-def _check_free_ports(name: str, found: Settings) -> None:
-    from infra.local.process import check_ports
-    from infra.local.supervisor import Control, stop_left_behind
-
-    run = stack_folder(name) / "run"
-    if not Control(run).alive():
-        stop_left_behind(run)
-        check_ports({key: getattr(found, key) for key in PORTS})
-
-
-def _engine(name: str):
-    from infra.automation import open_stack
-    from infra.local.toolchain import ensure
-
-    return open_stack(name, ensure(console=console))
-
-
-def _display() -> dict[str, Any]:
-    """How every engine command shows what it does: its own lines, as they come."""
-    return {
-        "color": "always" if console.is_terminal else "never",
-        "suppress_progress": True,
-        "on_output": OutputFilter(lambda line: print(line, flush=True)),
-    }
+    try:
+        yield
+    except automation.CommandError as error:
+        raise explain(error, shared="" if platform == "local" else name) from None
 
 
 def up(
     name: Name = "local",
     port_base: Annotated[int | None, typer.Option(help="Ports of a further stack: this plus fixed offsets.")] = None,
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="On AWS: ask for everything's state first. A local stack always does.")
+    ] = False,
     diff: Annotated[bool, typer.Option(help="Show each changed property.")] = False,
 ) -> None:
     """Brings the stack up, or up to date, and prints its endpoints."""
-    from pulumi import automation
+    from infra.automation import load_program, state_file
 
-    from infra.automation import explain, load_program, state_file
-
-    _make_stack_file(name, port_base)
-    found = _prepare(name)
-    _check_free_ports(name, found)
-    existed = state_file(name).exists()
-    stack = _engine(name)
+    make_stack_file(name, port_base)
+    found = file_settings(name)
+    if found.platform == "local":
+        check_free_ports(name, found)
+        # A part that was killed from outside is drift, which only a refresh sees.
+        refresh = state_file(name).exists()
+    else:
+        _check_ready(found)
+    stack = open_stack(name, found.platform, create=True)
     began = time.monotonic()
-    load_program()
-    try:
+    load_program(found.platform)
+    with _explained(name, found.platform):
         stack.up(
-            # A part that was killed from outside is drift, which only a refresh sees. With the program at hand each
-            # resource is looked at where its turn comes: one pass, one dynamic provider, and a healed part is asked.
-            refresh=existed,
-            run_program=existed,
+            # With the program at hand each resource is looked at where its turn comes: one pass, one dynamic provider,
+            # and a healed part is asked.
+            refresh=refresh,
+            run_program=refresh,
             diff=diff,
             suppress_outputs=True,
             show_secrets=False,
-            **_display(),
+            **display(),
         )
-    except automation.CommandError as error:
-        raise explain(error) from None
-    _print_endpoints(name, stack, time.monotonic() - began)
+        print_endpoints(name, stack, time.monotonic() - began)
 
 
-def _print_endpoints(name: str, stack, seconds: float) -> None:
-    from rich.table import Table
+def _check_ready(found: Settings) -> None:
+    """What the program refuses, before a stack is made in the user's backend."""
+    from infra.guard import objections
 
-    outputs = {key: output.value for key, output in stack.outputs().items()}
-    table = Table(title=f"{name}: up in {seconds:.1f} s", title_justify="left", show_header=False)
-    for key, value in outputs.items():
-        table.add_row(key, str(value))
-    console.print(table)
+    if against := objections(found):
+        raise UserError("this stack is not ready for an `up`:\n" + "\n".join(against))
 
 
 def preview(
@@ -126,31 +91,37 @@ def preview(
     diff: Annotated[bool, typer.Option(help="Show each changed property.")] = False,
 ) -> None:
     """Shows what `up` would do. Touches nothing."""
-    from pulumi import automation
-
-    from infra.automation import explain, load_program
+    from infra.automation import load_program
     from infra.cli.pending import PendingMigrations
 
-    _prepare(name)
-    fresh = not stack_folder(name).exists()
-    stack = _engine(name)
+    found = file_settings(name)
     pending = PendingMigrations()
-    load_program()
-    try:
-        stack.preview(
-            refresh=refresh,
-            run_program=refresh,
-            diff=diff,
-            on_event=pending.take,
-            **_display(),
-        )
-    except automation.CommandError as error:
-        raise explain(error) from None
-    finally:
-        if fresh:
-            # A preview of a stack that does not exist leaves nothing behind.
-            shutil.rmtree(stack_folder(name), ignore_errors=True)
+    load_program(found.platform)
+    with _opened_for_a_look(name, found.platform) as stack, _explained(name, found.platform):
+        stack.preview(refresh=refresh, run_program=refresh, diff=diff, on_event=pending.take, **display())
     pending.show(console)
+
+
+@contextmanager
+def _opened_for_a_look(name: str, platform: str) -> Iterator[automation.Stack]:
+    """The stack; one that does not exist is made for the preview and leaves nothing behind."""
+    if platform == "local":
+        fresh = not stack_folder(name).exists()
+        try:
+            yield open_stack(name, platform)
+        finally:
+            if fresh:
+                shutil.rmtree(stack_folder(name), ignore_errors=True)
+        return
+    from infra.backend import check_backend, find_stack, forgotten_afterwards
+
+    check_backend(name)
+    tools = engine(platform)
+    if stack := find_stack(name, tools):
+        yield stack
+        return
+    with forgotten_afterwards(name, tools) as made:
+        yield made
 
 
 def migrate(
@@ -160,41 +131,35 @@ def migrate(
     ] = False,
 ) -> None:
     """Applies pending migrations and nothing else, as an update of just these resources."""
-    from pulumi import automation
+    from infra.automation import state_file
 
-    from infra.automation import explain, state_file
-
-    found = _prepare(name)
+    found = file_settings(name)
     if plan:
         _show_plan(name, found)
         return
-    if not state_file(name).exists():
+    if found.platform == "local" and not state_file(name).exists():
         raise UserError(f"the stack {name} is not up; `telemetry up --name {name}` starts it")
-    stack = _engine(name)
-    try:
+    stack = open_stack(name, found.platform)
+    with _explained(name, found.platform):
         stack.up(
             target=["**:Migrations::*", "**:Migration::*"],
             suppress_outputs=True,
             show_secrets=False,
-            **_display(),
+            **display(),
         )
-    except automation.CommandError as error:
-        raise explain(error) from None
 
 
 def _show_plan(name: str, found: Settings) -> None:
-    from infra.cli.data import clickhouse_address, kafka_address
     from infra.cli.pending import show_migration
+    from infra.cli.reach import reach_of
     from infra.clickhouse import connect
-    from infra.endpoints import Direct
-    from infra.local.clickhouse.component import schema_folder
-    from infra.local.toolchain import find_clickhouse
     from infra.postdeploy.migration_runner import plan
     from infra.postdeploy.migrations import migration_files
     from infra.schema import template_values
 
-    values = template_values(found, kafka_address(name), schema_folder(server=find_clickhouse() is not None))
-    with connect(clickhouse_address(name), Direct()) as client:
+    reached = reach_of(name, found)
+    values = template_values(found, reached.kafka, reached.schema_folder)
+    with connect(reached.clickhouse, reached.clickhouse_access) as client:
         pending = plan(client, [file.rendered(values) for file in migration_files()])
     for item in pending:
         show_migration(console, item.migration.name, item.kind, ";\n\n".join(item.remaining) + ";")
@@ -203,58 +168,47 @@ def _show_plan(name: str, found: Settings) -> None:
 
 def down(name: Name = "local") -> None:
     """Stops and removes everything that this stack created, its data included."""
-    from pulumi import automation
+    if stack_platform(name) == "local":
+        _down_here(name)
+    else:
+        _down_on_aws(name, file_settings(name))
 
-    from infra.automation import explain, remove_stack, state_file
+
+def _down_here(name: str) -> None:
+    from infra.automation import remove_stack, state_file
 
     folder = stack_folder(name)
     if not state_file(name).exists():
-        _end_left_behind(name)
+        end_left_behind(name)
         shutil.rmtree(folder, ignore_errors=True)
         console.print(f"{name}: nothing was up")
         return
-    stack = _engine(name)
-    try:
-        stack.destroy(show_secrets=False, **_display())
-    except automation.CommandError as error:
-        raise explain(error) from None
+    stack = open_stack(name, "local")
+    with _explained(name, "local"):
+        stack.destroy(show_secrets=False, **display())
     remove_stack(stack, name)
-    _end_left_behind(name)
+    end_left_behind(name)
     shutil.rmtree(folder, ignore_errors=True)
     if name not in SHIPPED:
         (ROOT / stack_file(name)).unlink(missing_ok=True)
     console.print(f"{name}: everything is stopped and removed")
 
 
-def _end_left_behind(name: str) -> None:
-    from infra.local.supervisor import Control, socket_path, stop_left_behind
+def _down_on_aws(name: str, found: Settings) -> None:
+    if found.protect:
+        raise UserError(
+            f"{stack_file(name)}: protect is true, so this stack's data may not be deleted. To delete it all the same, set "
+            f"{PROJECT}:protect: false, run `telemetry up --name {name}` (which lifts the protection), then this again"
+        )
+    from infra.automation import remove_stack
+    from infra.backend import check_backend, find_stack
 
-    run = stack_folder(name) / "run"
-    Control(run).shutdown()
-    stop_left_behind(run)
-    socket_path(run).unlink(missing_ok=True)
-
-
-def env(name: Name = "local") -> None:
-    """Prints the variables with which any Pulumi CLI sees this stack: eval "$(telemetry env)"."""
-    from infra.automation import environment
-    from infra.local.toolchain import ensure
-
-    for key, value in environment(name, ensure(["pulumi"]).pulumi_root).items():
-        print(f"export {key}={shlex.quote(value)}")
-
-
-def tools() -> None:
-    """Builds what the local platform needs into the cache, or checks that it is there."""
-    from infra.local.toolchain import ensure
-
-    for tool, version in ensure(console=console).versions.items():
-        console.print(f"{tool} {version}")
-
-
-def settings(write: Annotated[bool, typer.Option("--write", help="Write Pulumi.yaml instead.")] = False) -> None:
-    """Prints Pulumi.yaml as made from infra/settings/."""
-    if write:
-        (ROOT / "Pulumi.yaml").write_text(project_file())
-    else:
-        sys.stdout.write(project_file())
+    check_backend(name)
+    stack = find_stack(name, engine(found.platform))
+    if stack is None:
+        console.print(f"{name}: nothing was up")
+        return
+    with _explained(name, found.platform):
+        stack.destroy(show_secrets=False, **display())
+    remove_stack(stack, name)
+    console.print(f"{name}: everything is removed")

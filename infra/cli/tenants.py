@@ -1,4 +1,4 @@
-"""`telemetry tenants`: credentials of collector.auth jwt, in effect within seconds, nothing restarted."""
+"""`telemetry tenants`: credentials of collector.auth jwt, in effect within seconds (on AWS: a minute), nothing restarted."""
 
 from __future__ import annotations
 
@@ -10,11 +10,22 @@ from rich.table import Table
 
 from infra import tenants as credentials
 from infra.cli.console import Name, console, error_console
+from infra.cli.local import stack_platform
 from infra.config import file_settings
 from infra.local.layout import key_list
-from infra.tenants import KeyFile
+from infra.tenants import KeyFile, KeyStore
 
 app = typer.Typer(no_args_is_help=True, help="Credentials with which agents send as a tenant (collector.auth: jwt).")
+
+
+def key_store(name: str) -> KeyStore:
+    """The list that the stack's collectors read: a file here, on AWS an object."""
+    if stack_platform(name) == "local":
+        return KeyFile(key_list(name))
+    from infra.aws.key_bucket import OBJECT, KeyObject, bucket_name
+
+    found = file_settings(name)
+    return KeyObject(found.awsRegion, bucket_name(found, name), OBJECT)
 
 
 def _day(seconds: int) -> str:
@@ -34,7 +45,7 @@ def add(
             f"stack file of {name} and run `telemetry up`",
             style="yellow",
         )
-    credential, token = credentials.add(KeyFile(key_list(name)), tenant, days)
+    credential, token = credentials.add(key_store(name), tenant, days)
     error_console.print(f"{credential.kid}: {', '.join(credential.tenants)} until {_day(credential.expires)}")
     print(token)
 
@@ -43,7 +54,7 @@ def add(
 def list_(name: Name = "local") -> None:
     """Shows the live credentials."""
     table = Table("credential", "tenants", "created (UTC)", "expires (UTC)")
-    for item in credentials.listed(KeyFile(key_list(name))):
+    for item in credentials.listed(key_store(name)):
         table.add_row(item.kid, ", ".join(item.tenants), _day(item.created), _day(item.expires))
     console.print(table)
 
@@ -53,6 +64,6 @@ def revoke(
     credential: Annotated[str, typer.Argument(help="A credential's id, or a tenant: all that speak for it.")],
     name: Name = "local",
 ) -> None:
-    """Takes credentials away; requests with them are refused within seconds."""
-    for item in credentials.revoke(KeyFile(key_list(name)), credential):
+    """Takes credentials away; requests with them are refused within seconds, on AWS within a minute."""
+    for item in credentials.revoke(key_store(name), credential):
         console.print(f"revoked {item.kid}")

@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 
 from infra.cli.console import Name, console
+from infra.cli.local import stack_platform
 from infra.errors import UserError
 from infra.local.layout import run_folder
 
@@ -24,7 +25,16 @@ def register(app: typer.Typer) -> None:
 
 
 def status(name: Name = "local") -> None:
-    """Shows each part (whether it runs, since when, its memory) and what the worker found last."""
+    """Shows each part (whether it runs; here: since when, its memory) and what the worker found last."""
+    if stack_platform(name) == "local":
+        _status_here(name)
+    else:
+        from infra.cli.watch_aws import status_on_aws
+
+        status_on_aws(name)
+
+
+def _status_here(name: str) -> None:
     import psutil
 
     from infra.local.supervisor import Control
@@ -42,7 +52,7 @@ def status(name: Name = "local") -> None:
         if not running:
             down.append(part)
     console.print(table)
-    _print_worker(name)
+    print_worker(name)
     if down:
         raise UserError(f"{', '.join(down)}: not running; `telemetry logs` says why, `telemetry up` heals")
 
@@ -55,16 +65,15 @@ MEANING = {
 }
 
 
-def _print_worker(name: str) -> None:
+def print_worker(name: str) -> None:
+    """What each of the worker's steps found last."""
     from clickhouse_connect.driver.exceptions import ClickHouseError
 
-    from infra.cli.data import clickhouse_address
-    from infra.clickhouse import connect
-    from infra.endpoints import Direct
+    from infra.cli.reach import clickhouse
     from infra.paths import SQL
 
     try:
-        with connect(clickhouse_address(name), Direct(), wait_seconds=1) as client:
+        with clickhouse(name, wait_seconds=1) as client:
             rows = client.query((SQL / "queries" / "worker_status.sql").read_text()).result_rows
     except (UserError, ClickHouseError) as error:
         console.print(f"the worker's results can't be read: {error}", style="yellow", markup=False)
@@ -110,7 +119,12 @@ def logs(
     tail: Annotated[int, typer.Option(help="Lines of each part to begin with.")] = 10,
     follow: Annotated[bool, typer.Option(help="Go on until Ctrl-C.")] = True,
 ) -> None:
-    """Follows the logs of all parts."""
+    """Follows the logs of all parts. On AWS: names the log groups in CloudWatch."""
+    if stack_platform(name) != "local":
+        from infra.cli.watch_aws import log_groups
+
+        log_groups(name, part)
+        return
     files = _log_files(name, part)
     width = max(len(path.stem) for path in files)
     if not follow:

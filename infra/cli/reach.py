@@ -1,0 +1,56 @@
+"""How the commands reach a stack's parts: a local one's by its ports, one on AWS as post-deploy steps do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from infra.aws.reach import Reach, reach
+from infra.cli.engine import engine
+from infra.config import file_settings
+from infra.endpoints import ClickHouseAddress, Direct, KafkaAddress, OtlpAddress
+from infra.settings import Settings
+
+if TYPE_CHECKING:  # slow to import, and every command imports this file
+    from clickhouse_connect.driver.client import Client
+
+
+def reach_of(name: str, found: Settings | None = None) -> Reach:
+    """Addresses and accesses: of a local stack by its settings, else by what its last `up` said."""
+    found = found or file_settings(name)
+    if found.platform == "local":
+        from infra.local.clickhouse.component import schema_folder
+        from infra.local.toolchain import find_clickhouse
+
+        return Reach(
+            ClickHouseAddress("127.0.0.1", found.clickhousePort),
+            Direct(),
+            schema_folder(server=find_clickhouse() is not None),
+            KafkaAddress(f"127.0.0.1:{found.kafkaPort}"),
+        )
+    from infra.backend import check_backend, outputs
+
+    check_backend(name)  # before an engine is built for minutes
+    return reach(outputs(name, engine(found.platform)), name)
+
+
+@contextmanager
+def clickhouse(name: str, wait_seconds: float = 15) -> Iterator[Client]:
+    """A client on the stack's ClickHouse."""
+    from infra.clickhouse import connect
+
+    found = file_settings(name)
+    if found.platform == "local":  # without the second of imports that the rest of a local stack's reach takes
+        address, access = ClickHouseAddress("127.0.0.1", found.clickhousePort), Direct()
+    else:
+        reached = reach_of(name, found)
+        address, access = reached.clickhouse, reached.clickhouse_access
+    with connect(address, access, wait_seconds=wait_seconds) as client:
+        yield client
+
+
+def otlp_address(name: str) -> OtlpAddress:
+    """A local stack's collector, by its settings."""
+    found = file_settings(name)
+    return OtlpAddress(f"http://127.0.0.1:{found.otlpHttpPort}", f"127.0.0.1:{found.otlpGrpcPort}")

@@ -1,0 +1,58 @@
+"""The commands around the engine: env, tools, settings."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from typing import Annotated
+
+import typer
+
+from infra.cli.console import Name, console
+from infra.cli.local import stack_platform
+from infra.config import project_file
+from infra.paths import ROOT, STACKS
+
+OF_A_LOCAL_STACK = ("PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE", "PULUMI_HOME")
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this file's commands."""
+    for command in (env, tools, settings):
+        app.command()(command)
+
+
+def env(name: Name = "local") -> None:
+    """Prints the variables with which any Pulumi CLI sees this stack: eval "$(telemetry env)".
+
+    On AWS backend and secrets provider are your own, so they are not among them.
+    """
+    from infra.automation import engine_environment, environment
+    from infra.local.toolchain import ensure
+
+    root = ensure(["pulumi"]).pulumi_root
+    if stack_platform(name) == "local":
+        variables = environment(name, root)
+    else:
+        variables = engine_environment(root)
+        if os.environ.get("PULUMI_BACKEND_URL", "").startswith(STACKS.as_uri()):
+            print(f"unset {' '.join(OF_A_LOCAL_STACK)}")
+    for key, value in variables.items():
+        print(f"export {key}={shlex.quote(value)}")
+
+
+def tools() -> None:
+    """Builds what the local platform needs into the cache, or checks that it is there."""
+    from infra.local.toolchain import ensure
+
+    for tool, version in ensure(console=console).versions.items():
+        console.print(f"{tool} {version}")
+
+
+def settings(write: Annotated[bool, typer.Option("--write", help="Write Pulumi.yaml instead.")] = False) -> None:
+    """Prints Pulumi.yaml as made from infra/settings/."""
+    if write:
+        (ROOT / "Pulumi.yaml").write_text(project_file())
+    else:
+        sys.stdout.write(project_file())
