@@ -52,15 +52,24 @@ class Rule:
     """A security group's description takes letters, digits and ._-:/()#,@[]+=&;{}!$* only."""
 
 
+def kafka_ports(settings: Settings) -> list[int]:
+    """Where the brokers listen."""
+    if settings.kafkaMode != "existing":
+        return [KAFKA_PORTS[settings.kafkaAuth]]
+    return sorted({int(server.rpartition(":")[2]) for server in settings.kafkaBootstrapServers.split(",")})
+
+
 def table(settings: Settings) -> Iterator[Rule]:
     """Every rule between our parts."""
-    kafka = KAFKA_PORTS[settings.kafkaAuth]
     for port in sorted({settings.otlpHttpPort, settings.otlpGrpcPort}):
         yield Rule("load_balancer", "collector", port, "OTLP")
     yield Rule("load_balancer", "collector", settings.collectorHealthPort, "health checks")
-    yield Rule("collector", "kafka", kafka, "produces")
-    yield Rule("clickhouse", "kafka", kafka, "consumes")
-    yield Rule("worker", "kafka", kafka, "compares offsets")
+    # Brokers that exist may be known by their addresses alone: then these are our ends of the rules.
+    for brokers in settings.kafkaBrokerCidrs or ["kafka"]:
+        for port in kafka_ports(settings):
+            yield Rule("collector", brokers, port, "produces")
+            yield Rule("clickhouse", brokers, port, "consumes")
+            yield Rule("worker", brokers, port, "compares offsets")
     yield Rule("worker", "clickhouse", CLICKHOUSE_HTTPS, "recomputes, audits, backups")
     if settings.collectorInternal:
         yield Rule("worker", "load_balancer", HTTPS, "canary")
@@ -100,6 +109,7 @@ class Firewall(pulumi.ComponentResource):
     load_balancer: pulumi.Output[str]
     collector: pulumi.Output[str]
     kafka: pulumi.Output[str]
+    """Not there with kafkaBrokerCidrs: the brokers' group is their owner's."""
     clickhouse: pulumi.Output[str]
     keeper: pulumi.Output[str]
     worker: pulumi.Output[str]
@@ -110,7 +120,9 @@ class Firewall(pulumi.ComponentResource):
         super().__init__("agent-telemetry:aws:Firewall", name, None, opts)
         context = args.context
         self._name, self._options = name, context.options(self)
-        self._groups = {
+        settings = context.settings
+        existing = settings.kafkaMode == "existing"
+        self._groups: dict[str, pulumi.Output[str]] = {
             part: aws.ec2.SecurityGroup(
                 f"{name}-{part.replace('_', '-')}",
                 description=f"{context.prefix}: {what}",
@@ -119,12 +131,15 @@ class Firewall(pulumi.ComponentResource):
                 opts=context.options(self, custom_timeouts=LEFTOVERS),
             ).id
             for part, what in GROUPS.items()
+            if not (existing and part == "kafka")
         }
+        if existing and settings.kafkaSecurityGroupId:
+            self._groups["kafka"] = pulumi.Output.from_input(settings.kafkaSecurityGroupId)
         for part, id_ in self._groups.items():
             setattr(self, part, id_)
-        for rule in table(context.settings):
+        for rule in table(settings):
             self._open(rule)
-        if not context.settings.collectorInternal:
+        if not settings.collectorInternal:
             # The worker's canary takes the door that agents take, at its public address: it leaves through NAT.
             for index, address in enumerate(args.nat_addresses, 1):
                 cidr = pulumi.Output.concat(address, "/32")

@@ -103,6 +103,7 @@ class Kafka(pulumi.ComponentResource):
         self.credentials = {user: pulumi.Output.from_input(settings.kafkaSecretArn) for user in USERS} if scram else {}
         self.credentials_key_arn = pulumi.Output.from_input(settings.kafkaSecretKeyArn if scram else "")
         if settings.kafkaClusterArn:
+            # Through AWS's API, which asks for no way to the brokers and changes nothing else of the cluster.
             self.topics = msk_topics(context, self, settings.kafkaClusterArn, [], None)
         else:
             self.topics = []

@@ -109,6 +109,15 @@ class KafkaSettings(BaseModel):
         pattern=r"^(arn:aws:kafka:[a-z0-9-]+:[0-9]{12}:cluster/[^/]+/[^/]+)?$",
         description="kafkaMode existing: the MSK cluster's ARN, for topics and IAM policies.",
     )
+    kafkaSecurityGroupId: str = Field(
+        "",
+        pattern=r"^(sg-[0-9a-f]+)?$",
+        description="kafkaMode existing: the brokers' security group, in which our parts are let in. Else kafkaBrokerCidrs.",
+    )
+    kafkaBrokerCidrs: list[str] = Field(
+        [],
+        description="kafkaMode existing: the brokers' private addresses, to which our parts may go out. Letting them in is yours.",
+    )
     kafkaSecretArn: str = Field(
         "", description="kafkaMode existing with scram: the secret (AmazonMSK_…) with username and password."
     )

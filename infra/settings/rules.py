@@ -129,6 +129,11 @@ def _kafka(s: Settings) -> Iterator[str]:
         for key in ["kafkaBootstrapServers"] + (scram if s.kafkaAuth == "scram" else ["kafkaClusterArn"]):
             if not getattr(s, key):
                 yield f"{key}: needed with kafkaMode existing and kafkaAuth {s.kafkaAuth}"
+        if not re.fullmatch(r"([\w.-]+:\d+)?(,[\w.-]+:\d+)*", s.kafkaBootstrapServers):
+            yield f"kafkaBootstrapServers: {s.kafkaBootstrapServers} is not host:port, comma-separated"
+        if bool(s.kafkaSecurityGroupId) == bool(s.kafkaBrokerCidrs):
+            yield "kafkaSecurityGroupId: this or kafkaBrokerCidrs is needed with kafkaMode existing, and not both"
+        yield from _ranges("kafkaBrokerCidrs", s.kafkaBrokerCidrs, private=True)
     if s.kafkaMinInSync >= s.kafkaReplication and s.kafkaReplication > 1:
         yield (
             f"kafkaMinInSync: {s.kafkaMinInSync} of {s.kafkaReplication} replicas: each restart of a broker would stop "

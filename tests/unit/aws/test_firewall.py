@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
@@ -73,6 +74,31 @@ def test_brokers_are_reached_at_the_one_port_of_their_sign_in(auth: str, port: i
     cloud = ground(settings(kafkaAuth=auth)).cloud
     callers = {(s, p) for t, s, p in ends(cloud, IN) if t == group("kafka")}
     assert callers == {(group(part), port) for part in ("collector", "clickhouse", "worker")}
+
+
+EXISTING: dict[str, Any] = {
+    "kafkaMode": "existing",
+    "kafkaBootstrapServers": "b-1.other:9096,b-2.other:19096",
+    "kafkaSecretArn": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:AmazonMSK_other-1",
+    "kafkaSecretKeyArn": "arn:aws:kms:eu-central-1:123456789012:key/2",
+}
+CLIENTS = ("collector", "clickhouse", "worker")
+
+
+def test_brokers_that_exist_let_our_parts_in_through_their_own_group() -> None:
+    cloud = ground(settings(**EXISTING, kafkaSecurityGroupId="sg-0123")).cloud
+    expected = {("sg-0123", group(part), port) for part in CLIENTS for port in (9096, 19096)}
+    assert {rule for rule in ends(cloud, IN) if rule[0] == "sg-0123"} == expected
+    outgoing = {(target, source, port) for source, target, port in ends(cloud, OUT) if target == "sg-0123"}
+    assert outgoing == expected
+    assert "firewall-kafka" not in {item.name for item in cloud.of("aws:ec2/securityGroup:SecurityGroup")}
+
+
+def test_brokers_known_by_their_addresses_are_gone_out_to() -> None:
+    cloud = ground(settings(**EXISTING, kafkaBrokerCidrs=["10.200.0.0/24"])).cloud
+    outgoing = {(source, port) for source, target, port in ends(cloud, OUT) if target == "10.200.0.0/24"}
+    assert outgoing == {(group(part), port) for part in CLIENTS for port in (9096, 19096)}
+    assert not any("kafka" in target for target, _, _ in ends(cloud, IN))
 
 
 def test_keepers_and_replicas_talk_only_where_there_are_some() -> None:

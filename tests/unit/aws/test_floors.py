@@ -84,6 +84,7 @@ def test_what_the_stack_does_not_have_is_not_compared() -> None:
     existing = {
         "kafkaMode": "existing",
         "kafkaBootstrapServers": "b:9096",
+        "kafkaSecurityGroupId": "sg-0123",
         "kafkaSecretArn": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:AmazonMSK_x",
         "kafkaSecretKeyArn": "arn:aws:kms:eu-central-1:123456789012:key/1",
     }

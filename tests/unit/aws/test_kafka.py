@@ -27,6 +27,7 @@ SECRET_MARK = "4dabf18193072939515e22adb298388d"
 EXISTING: dict[str, Any] = {
     "kafkaMode": "existing",
     "kafkaBootstrapServers": "b-2.other:9096,b-1.other:9096",
+    "kafkaSecurityGroupId": "sg-0123",
     "kafkaSecretArn": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:AmazonMSK_other-1",
     "kafkaSecretKeyArn": "arn:aws:kms:eu-central-1:123456789012:key/2",
 }

@@ -23,6 +23,8 @@ from tests.unit.aws.aws_settings import LARGE, settings
         ({"kafkaMode": "serverless"}, "kafkaMode: serverless has no topic API"),
         ({"kafkaMode": "existing"}, "kafkaSecretKeyArn: needed with kafkaMode existing and kafkaAuth scram"),
         ({"kafkaMode": "existing", "kafkaAuth": "iam"}, "kafkaClusterArn: needed with kafkaMode existing"),
+        ({"kafkaMode": "existing"}, "kafkaSecurityGroupId: this or kafkaBrokerCidrs is needed"),
+        ({"kafkaMode": "existing", "kafkaBootstrapServers": "b-1"}, "kafkaBootstrapServers: b-1 is not host:port"),
         ({"kafkaClusterArn": "arn:aws:kafka:x"}, "kafkaClusterArn"),
         ({"networkCidr": "10.0.0.0/24"}, "networkCidr: 10.0.0.0/24 is not a private IPv4 range of /16 to /22"),
         ({"networkCidr": "8.8.0.0/16"}, "networkCidr: 8.8.0.0/16 is not a private"),
