@@ -218,9 +218,16 @@ class JobSettings(BaseModel):
     workerCpu: Literal[256, 512, 1024, 2048] = Field(256, description="The worker task's CPU units.")
     workerMemoryMiB: int = Field(512, ge=512, le=16384, description="The worker task's memory, in MiB.")
     workerImageRepository: str = Field(
-        "", description="An existing ECR repository (its URL) for the worker's image. Empty: one is made."
+        "",
+        # Or a registry on this machine.
+        pattern=r"^([0-9]{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com/[a-z0-9._/-]+|(localhost|127\.0\.0\.1):[0-9]+/[a-z0-9._/-]+)?$",
+        description="An existing ECR repository (its URL) for the worker's image. Empty: one is made.",
     )
-    alarmTopicArn: str = Field("", description="An existing SNS topic for alarms. Empty: one is made.")
+    alarmTopicArn: str = Field(
+        "",
+        pattern=r"^(arn:aws:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+)?$",
+        description="An existing SNS topic for alarms. Empty: one is made.",
+    )
     alarmEmails: list[str] = Field([], description="Addresses that the made topic writes to (each must confirm).")
 
 

@@ -189,12 +189,15 @@ def _collector(s: Settings) -> Iterator[str]:
         yield "collectorAuth: only jwt on AWS: with none the payload would choose its tenant"
     if s.collectorMinTasks > s.collectorMaxTasks:
         yield "collectorMinTasks: above collectorMaxTasks"
-    if not 2 * s.collectorCpu <= s.collectorMemoryMiB <= 8 * s.collectorCpu:
-        yield (
-            f"collectorMemoryMiB: Fargate gives {s.collectorCpu} CPU units {2 * s.collectorCpu} to {8 * s.collectorCpu} MiB"
-        )
-    if not 2 * s.workerCpu <= s.workerMemoryMiB <= 8 * s.workerCpu:
-        yield f"workerMemoryMiB: Fargate gives {s.workerCpu} CPU units {2 * s.workerCpu} to {8 * s.workerCpu} MiB"
+    for part, cpu, memory in (
+        ("collector", s.collectorCpu, s.collectorMemoryMiB),
+        ("worker", s.workerCpu, s.workerMemoryMiB),
+    ):
+        # The smallest size has half a GiB as well; from there on memory comes in whole GiB (ECS, task size).
+        if not 2 * cpu <= memory <= 8 * cpu or (memory % 1024 and (cpu, memory) != (256, 512)):
+            yield (
+                f"{part}MemoryMiB: {memory}: Fargate gives {cpu} CPU units {2 * cpu} to {8 * cpu} MiB, in steps of 1024"
+            )
     if not s.collectorCertificateArn and not s.collectorZoneId:
         yield "collectorCertificateArn: give a certificate, or collectorZoneId so that one can be validated there"
 
