@@ -11,7 +11,6 @@ import json
 import os
 import ssl
 import stat
-import subprocess
 import sys
 import tarfile
 import threading
@@ -438,13 +437,3 @@ def test_it_runs_on_the_nodes_python(path: Path) -> None:
             assert all(alias.name.split(".")[0] in sys.stdlib_module_names for alias in node.names)
         if isinstance(node, ast.ImportFrom) and not node.level:
             assert (node.module or "").split(".")[0] in sys.stdlib_module_names
-
-
-def test_the_bootstrap_is_a_shell_script(tmp_path: Path) -> None:
-    from infra.aws.clickhouse.applied import commands
-
-    script = "\n".join(
-        commands({"region": "eu-central-1", "bucket": "b", "key": "clickhouse-1.json", "sha256": "0" * 64})
-    )
-    for text in (script, (APPLY.parents[3] / "configs/clickhouse/aws/user_data.sh").read_text()):
-        subprocess.run(["bash", "-n"], input=text, text=True, check=True)
