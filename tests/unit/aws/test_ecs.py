@@ -7,7 +7,18 @@ from typing import Any
 
 import pytest
 
-from tests.unit.aws.ecs_stack import KAFKA_IAM, KAFKA_KEY, KEY, SECRETS, SUBNETS, containers, declare, statements
+from infra.errors import UserError
+from tests.unit.aws.ecs_stack import (
+    KAFKA_IAM,
+    KAFKA_KEY,
+    KEY,
+    SECRETS,
+    SUBNETS,
+    containers,
+    declare,
+    settings,
+    statements,
+)
 from tests.unit.aws.mocks import ACCOUNT, REGION
 
 TASKS = ("collector", "worker", "jobs-backup")
@@ -198,3 +209,23 @@ def test_everything_that_has_tags_is_tagged() -> None:
     tagged = {"aws:ecs/service:Service", "aws:ecs/taskDefinition:TaskDefinition", "aws:lb/loadBalancer:LoadBalancer"}
     found = {item.type for item in declare().cloud.made if (item.inputs.get("tags") or {}).get("Stack") == "dev"}
     assert tagged <= found and hasattr(aws.ecs.Service, "tags")
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"collectorCpu": 512, "collectorMemoryMiB": 1536}, "collectorMemoryMiB: 1536: Fargate gives 512 CPU units"),
+        ({"collectorCpu": 256, "collectorMemoryMiB": 4096}, "collectorMemoryMiB: 4096"),
+        ({"workerCpu": 256, "workerMemoryMiB": 768}, "workerMemoryMiB: 768"),
+        ({"workerImageRepository": "docker.io/me/worker"}, "workerImageRepository"),
+        ({"alarmTopicArn": "my-topic"}, "alarmTopicArn"),
+    ],
+)
+def test_sizes_and_names_that_aws_does_not_have_are_refused(more: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        settings(**more)
+
+
+@pytest.mark.parametrize(("cpu", "memory"), [(256, 512), (256, 1024), (512, 4096), (1024, 3072)])
+def test_sizes_that_fargate_has_are_taken(cpu: int, memory: int) -> None:
+    assert settings(collectorCpu=cpu, collectorMemoryMiB=memory).collectorMemoryMiB == memory
