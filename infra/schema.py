@@ -103,6 +103,7 @@ def template_values(settings: Settings, kafka: KafkaAddress, schema_folder: str)
     return {
         "database": DATABASE,
         "storage_policy": STORAGE_POLICY,
+        "replicated": settings.platform == "aws" and settings.clickhouseReplicas > 1,
         "default_env": settings.env,
         # With a credential the tenant is who signed in, whatever a span says.
         "tenant_of_record": settings.collectorAuth == "none",

@@ -23,6 +23,7 @@ from infra.paths import SQL
 from infra.postdeploy.clickhouse_inputs import clickhouse_inputs, reachable_client_of
 from infra.postdeploy.statements import Created, checksum, created, excerpt, split
 from infra.postdeploy.step import ReconcilingProvider
+from infra.replicas import catch_up_schema
 from infra.templates import render, sql_string
 
 if TYPE_CHECKING:  # slow to import, and the Pulumi program only declares this step
@@ -115,6 +116,7 @@ def _run(client: Client, file: str, statement: str, settings: dict[str, Any] | N
 
 def missing(client: Client, names: Sequence[str]) -> list[str]:
     """Which of the names (database.name) ClickHouse does not have."""
+    catch_up_schema(client)
     listed = ", ".join(sql_string(name) for name in names)
     query = f"SELECT database || '.' || name FROM system.tables WHERE database || '.' || name IN ({listed})"
     there = {row[0] for row in client.query(query).result_rows} if names else set()

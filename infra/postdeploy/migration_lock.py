@@ -2,7 +2,9 @@
 
 A runner creates a table of its own, named by a token, whose comment says who it is; then it looks who else is there.
 Both create before they look, so of two at least one sees the other: never do both go on. Names are never used again, so
-dropping a leftover can't hit anybody else's. All runners must talk to the same node (the steps always take the first).
+dropping a leftover can't hit anybody else's. With replicas the runners may talk to different nodes: a node's CREATE returns
+after it has done all DDL that any node had written to Keeper before, so of two the later one sees the other. A runner
+stays with its node (infra/aws/access.py).
 """
 
 from __future__ import annotations

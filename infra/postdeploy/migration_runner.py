@@ -17,6 +17,7 @@ from infra.paths import SQL
 from infra.postdeploy.migration_lock import Lock, locked
 from infra.postdeploy.migrations import Migration
 from infra.postdeploy.statements import checksum, excerpt
+from infra.replicas import catch_up, catch_up_schema, stored_everywhere
 from infra.templates import render
 
 DATABASE = "telemetry"
@@ -32,7 +33,7 @@ COLUMNS = [
     "runner",
 ]
 SYNCHRONOUS = {"mutations_sync": 2, "alter_sync": 2}
-"""A statement is recorded when its effect is there, not when it has been queued."""
+"""A statement is recorded when its effect is there, on every replica, not when it has been queued."""
 
 
 @dataclass
@@ -70,8 +71,11 @@ Report = Callable[[str], None]
 
 def read_record(client: Client, database: str = DATABASE) -> dict[int, Applied]:
     """The record by number; empty when ClickHouse has no record (yet, or any more)."""
+    replicated = catch_up_schema(client, database)
     if not client.command(f"EXISTS TABLE {database}.schema_migrations"):
         return {}
+    if replicated:
+        catch_up(client, ["schema_migrations"], database)
     record: dict[int, Applied] = {}
     query = render(SQL / "postdeploy" / "ledger.sql", {"database": database})
     for number, name, file_checksum, statement, statement_checksum, finished in client.query(query).result_rows:
@@ -184,8 +188,10 @@ def apply_one(
 
 
 def _ensure(client: Client, database: str) -> None:
+    # Where there are replicas, each node's own set-up has made it (infra/aws/clickhouse/apply/databases.py).
     client.command(f"CREATE DATABASE IF NOT EXISTS {database}")
-    client.command(render(SQL / "postdeploy" / "schema_migrations.sql", {"database": database}).rstrip())
+    values = {"database": database, "replicated": catch_up_schema(client, database)}
+    client.command(render(SQL / "postdeploy" / "schema_migrations.sql", values).rstrip())
 
 
 def _run(client: Client, todo: Pending, database: str, lock: Lock, report: Report) -> None:
@@ -213,4 +219,5 @@ def _run(client: Client, todo: Pending, database: str, lock: Lock, report: Repor
             checksum(statement),
         ]
         values = [*row, index == total, seconds, runner]
-        client.insert("schema_migrations", [values], column_names=COLUMNS, database=database)
+        settings = stored_everywhere(client, "schema_migrations", database)
+        client.insert("schema_migrations", [values], column_names=COLUMNS, database=database, settings=settings)

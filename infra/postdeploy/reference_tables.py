@@ -19,6 +19,7 @@ from infra.endpoints import ClickHouseEndpoint
 from infra.paths import SQL
 from infra.postdeploy.clickhouse_inputs import clickhouse_inputs
 from infra.postdeploy.step import ReconcilingProvider
+from infra.replicas import catch_up, stored_everywhere
 from infra.templates import render
 
 if TYPE_CHECKING:  # slow to import, and the Pulumi program only declares this step
@@ -31,7 +32,11 @@ def load(client: Client, table: str, dictionary: str, rows: Mapping[str, str]) -
     """Makes `rows` (a name for each, and its JSON) the table's content, and has the dictionary read it."""
     values = {"database": DATABASE, "table": table, "rows": list(rows.values())}
     with as_user_error(f"{DATABASE}.{table} could not be loaded"):
-        client.command(render(SQL / "postdeploy" / f"load_{table}.sql", values))
+        # What is stored decides which rows are marked as removed.
+        catch_up(client, [table], DATABASE)
+        settings = stored_everywhere(client, table, DATABASE)
+        client.command(render(SQL / "postdeploy" / f"load_{table}.sql", values), settings=settings)
+        # Other nodes have the rows by now, and read them within the dictionary's lifetime of a minute.
         client.command(f"SYSTEM RELOAD DICTIONARY {DATABASE}.{dictionary}")
 
 
@@ -39,6 +44,7 @@ def live_rows(client: Client, table: str) -> list[str] | None:
     """The table's rows as JSON, as `load` takes them; None without the table."""
     if not client.command(f"EXISTS TABLE {DATABASE}.{table}"):
         return None
+    catch_up(client, [table], DATABASE)
     query = render(SQL / "postdeploy" / f"live_{table}.sql", {"database": DATABASE})
     return [row[0] for row in client.query(query).result_rows]
 

@@ -22,6 +22,7 @@ from infra.paths import SQL
 from infra.postdeploy.clickhouse_inputs import clickhouse_inputs
 from infra.postdeploy.statements import split, tokens
 from infra.postdeploy.step import ReconcilingProvider
+from infra.replicas import catch_up_schema
 from infra.templates import render, sql_string
 
 if TYPE_CHECKING:  # slow to import, and the Pulumi program only declares this step
@@ -81,6 +82,7 @@ def _bare(statement: str) -> str:
 
 def live_ttls(client: Client, tables: Sequence[str]) -> dict[str, str]:
     """Table to its live TTL, normalised; a table that is not there is missing from the result."""
+    catch_up_schema(client, DATABASE)
     listed = ", ".join(sql_string(table) for table in tables)
     query = f"SELECT name, engine_full FROM system.tables WHERE database = '{DATABASE}' AND name IN ({listed})"
     rows = client.query(query).result_rows if tables else []

@@ -1,5 +1,7 @@
 -- One row a span, and the view that people query.
 -- kind: metadata
+{# `replicated`, here and in every file after this: several nodes hold all data (docs/decisions/0006-replicas.md). Where a
+   table lies in Keeper is the server's default (default_replica_path). Two blocks that are equal are two blocks. #}
 
 -- The key ends in the span's identity: a span sent again collapses on merge, and at once for readers with FINAL.
 -- The primary key held in memory is shorter.
@@ -55,7 +57,7 @@ CREATE TABLE IF NOT EXISTS {{ database }}.spans_raw
     INDEX start_ts_range start_ts TYPE minmax GRANULARITY 1,
     INDEX trace_id_filter trace_id TYPE bloom_filter(0.01) GRANULARITY 1
 )
-ENGINE = ReplacingMergeTree
+ENGINE = {{ 'Replicated' if replicated }}ReplacingMergeTree
 PARTITION BY toDate(start_ts)
 PRIMARY KEY (tenant_id, toDate(start_ts), service_name, operation, start_ts)
 ORDER BY (tenant_id, toDate(start_ts), service_name, operation, start_ts, trace_id, span_id)
@@ -65,7 +67,7 @@ TTL
     toDateTime(start_ts) + toIntervalDay({{ retention.s3_days }}) TO VOLUME 's3',
 {% endif %}
     toDateTime(start_ts) + toIntervalDay(if(retention_days = 0, {{ retention.raw_days }}, retention_days)) DELETE
-SETTINGS storage_policy = '{{ storage_policy }}', ttl_only_drop_parts = 0;
+SETTINGS storage_policy = '{{ storage_policy }}', ttl_only_drop_parts = 0{{ ', replicated_deduplication_window = 0' if replicated }};
 
 CREATE OR REPLACE VIEW {{ database }}.spans AS
 SELECT

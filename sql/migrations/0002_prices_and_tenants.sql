@@ -16,8 +16,8 @@ CREATE TABLE IF NOT EXISTS {{ database }}.model_prices
     removed Bool DEFAULT false,
     loaded_at DateTime64(3, 'UTC') DEFAULT now64(3)
 )
-ENGINE = ReplacingMergeTree(loaded_at)
-ORDER BY (provider, model, valid_from);
+ENGINE = {{ 'Replicated' if replicated }}ReplacingMergeTree(loaded_at)
+ORDER BY (provider, model, valid_from){{ ' SETTINGS replicated_deduplication_window = 0' if replicated }};
 
 CREATE TABLE IF NOT EXISTS {{ database }}.tenants
 (
@@ -27,8 +27,8 @@ CREATE TABLE IF NOT EXISTS {{ database }}.tenants
     removed Bool DEFAULT false,
     loaded_at DateTime64(3, 'UTC') DEFAULT now64(3)
 )
-ENGINE = ReplacingMergeTree(loaded_at)
-ORDER BY tenant_id;
+ENGINE = {{ 'Replicated' if replicated }}ReplacingMergeTree(loaded_at)
+ORDER BY tenant_id{{ ' SETTINGS replicated_deduplication_window = 0' if replicated }};
 
 -- USD per token with 12 decimals: a price per million has at most 6, so nothing is rounded.
 -- LIFETIME: a dictionary that was loaded once keeps its rows when a later reload fails.

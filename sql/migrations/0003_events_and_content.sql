@@ -27,7 +27,7 @@ CREATE TABLE IF NOT EXISTS {{ database }}.events_raw
     ingest_ts DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)),
     INDEX event_ts_range event_ts TYPE minmax GRANULARITY 1
 )
-ENGINE = ReplacingMergeTree
+ENGINE = {{ 'Replicated' if replicated }}ReplacingMergeTree
 PARTITION BY toDate(event_ts)
 PRIMARY KEY (tenant_id, toDate(event_ts), event_type, event_ts)
 ORDER BY (tenant_id, toDate(event_ts), event_type, event_ts, trace_id, span_id, event_key)
@@ -37,7 +37,7 @@ TTL
     toDateTime(event_ts) + toIntervalDay({{ retention.s3_days }}) TO VOLUME 's3',
 {% endif %}
     toDateTime(event_ts) + toIntervalDay(if(retention_days = 0, {{ retention.raw_days }}, retention_days)) DELETE
-SETTINGS storage_policy = '{{ storage_policy }}';
+SETTINGS storage_policy = '{{ storage_policy }}'{{ ', replicated_deduplication_window = 0' if replicated }};
 
 CREATE OR REPLACE VIEW {{ database }}.events AS
 SELECT
@@ -60,9 +60,9 @@ CREATE TABLE IF NOT EXISTS {{ database }}.content
     service_name LowCardinality(String),
     ingest_ts DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1))
 )
-ENGINE = ReplacingMergeTree
+ENGINE = {{ 'Replicated' if replicated }}ReplacingMergeTree
 PARTITION BY toDate(ts)
 PRIMARY KEY (tenant_id, trace_id, span_id)
 ORDER BY (tenant_id, trace_id, span_id, source, position, name, ts)
 TTL toDateTime(ts) + toIntervalDay({{ retention.content_days }}) DELETE
-SETTINGS storage_policy = '{{ storage_policy }}';
+SETTINGS storage_policy = '{{ storage_policy }}'{{ ', replicated_deduplication_window = 0' if replicated }};

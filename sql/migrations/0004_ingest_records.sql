@@ -13,10 +13,10 @@ CREATE TABLE IF NOT EXISTS {{ database }}.ingest_ledger
     is_dead_letter Bool,
     INDEX ingest_ts_range ingest_ts TYPE minmax GRANULARITY 1
 )
-ENGINE = MergeTree
+ENGINE = {{ 'Replicated' if replicated }}MergeTree
 PARTITION BY toDate(ingest_ts)
 ORDER BY (topic, partition, offset)
-TTL toDateTime(ingest_ts) + toIntervalDay({{ retention.raw_days }}) DELETE;
+TTL toDateTime(ingest_ts) + toIntervalDay({{ retention.raw_days }}) DELETE{{ ' SETTINGS replicated_deduplication_window = 0' if replicated }};
 
 CREATE TABLE IF NOT EXISTS {{ database }}.dead_letters
 (
@@ -28,10 +28,10 @@ CREATE TABLE IF NOT EXISTS {{ database }}.dead_letters
     error String,
     raw String CODEC(ZSTD(3))
 )
-ENGINE = ReplacingMergeTree
+ENGINE = {{ 'Replicated' if replicated }}ReplacingMergeTree
 PARTITION BY toDate(message_ts)
 ORDER BY (topic, partition, offset)
-TTL toDateTime(message_ts) + toIntervalDay({{ retention.dead_letters_days }}) DELETE;
+TTL toDateTime(message_ts) + toIntervalDay({{ retention.dead_letters_days }}) DELETE{{ ' SETTINGS replicated_deduplication_window = 0' if replicated }};
 
 -- Never deduplicated: more than one row for a tenant, minute and key is a span that came again. Kept for a week by
 -- arrival; a repeat of an older span is not looked for.
@@ -47,10 +47,10 @@ CREATE TABLE IF NOT EXISTS {{ database }}.span_keys
     -- The worker asks every few seconds which rows came lately: without this it would read the whole day.
     INDEX ingest_ts_range ingest_ts TYPE minmax GRANULARITY 1
 )
-ENGINE = MergeTree
+ENGINE = {{ 'Replicated' if replicated }}MergeTree
 PARTITION BY toDate(ingest_ts)
 ORDER BY (minute, tenant_id, span_key)
-TTL toDateTime(ingest_ts) + toIntervalDay(7) DELETE;
+TTL toDateTime(ingest_ts) + toIntervalDay(7) DELETE{{ ' SETTINGS replicated_deduplication_window = 0' if replicated }};
 
 -- The same of log records, for the audit: in events_raw a record that came again may have another message's offset.
 CREATE TABLE IF NOT EXISTS {{ database }}.log_keys
@@ -64,10 +64,10 @@ CREATE TABLE IF NOT EXISTS {{ database }}.log_keys
     ingest_ts DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)),
     INDEX ingest_ts_range ingest_ts TYPE minmax GRANULARITY 1
 )
-ENGINE = MergeTree
+ENGINE = {{ 'Replicated' if replicated }}MergeTree
 PARTITION BY toDate(ingest_ts)
 ORDER BY (minute, tenant_id, log_key)
-TTL toDateTime(ingest_ts) + toIntervalDay(7) DELETE;
+TTL toDateTime(ingest_ts) + toIntervalDay(7) DELETE{{ ' SETTINGS replicated_deduplication_window = 0' if replicated }};
 
 -- min, max: the same however often a span comes.
 CREATE TABLE IF NOT EXISTS {{ database }}.trace_index
@@ -80,10 +80,10 @@ CREATE TABLE IF NOT EXISTS {{ database }}.trace_index
     root_service SimpleAggregateFunction(max, String),
     root_operation SimpleAggregateFunction(max, String)
 )
-ENGINE = AggregatingMergeTree
+ENGINE = {{ 'Replicated' if replicated }}AggregatingMergeTree
 PARTITION BY day
 ORDER BY (trace_id, tenant_id, day)
-TTL toDateTime(day) + toIntervalDay({{ retention.raw_days }}) DELETE;
+TTL toDateTime(day) + toIntervalDay({{ retention.raw_days }}) DELETE{{ ' SETTINGS replicated_deduplication_window = 0' if replicated }};
 
 CREATE OR REPLACE VIEW {{ database }}.traces AS
 SELECT

@@ -47,10 +47,10 @@ CREATE TABLE IF NOT EXISTS {{ database }}.rollup_generations
     generation UInt64 COMMENT 'unix milliseconds of the repair times 2^20, plus a random number: no two are the same',
     computed_at DateTime64(3, 'UTC')
 )
-ENGINE = ReplacingMergeTree(generation)
+ENGINE = {{ 'Replicated' if replicated }}ReplacingMergeTree(generation)
 PARTITION BY toYYYYMM(minute)
 ORDER BY (minute, tenant_id)
-TTL toDateTime(minute) + toIntervalDay({{ retention.rollups_days }}) DELETE;
+TTL toDateTime(minute) + toIntervalDay({{ retention.rollups_days }}) DELETE{{ ' SETTINGS replicated_deduplication_window = 0' if replicated }};
 
 {% for name, table in tables.items() %}
 CREATE TABLE IF NOT EXISTS {{ database }}.{{ name }}_data
@@ -65,9 +65,9 @@ CREATE TABLE IF NOT EXISTS {{ database }}.{{ name }}_data
     {{ column }} {{ type }}{{ ',' if not loop.last }}
 {% endfor %}
 )
-ENGINE = AggregatingMergeTree
+ENGINE = {{ 'Replicated' if replicated }}AggregatingMergeTree
 PARTITION BY toYYYYMM(minute)
 ORDER BY (tenant_id, minute, {{ table['by'] | join(', ') }}, generation)
-TTL toDateTime(minute) + toIntervalDay({{ retention.rollups_days }}) DELETE;
+TTL toDateTime(minute) + toIntervalDay({{ retention.rollups_days }}) DELETE{{ ' SETTINGS replicated_deduplication_window = 0' if replicated }};
 
 {% endfor %}

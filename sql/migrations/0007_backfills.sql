@@ -16,6 +16,6 @@ CREATE TABLE IF NOT EXISTS {{ database }}.backfills
     postponed Array(Tuple(tenant_id String, minute DateTime('UTC'))) COMMENT 'Received rows at that moment: done last',
     at DateTime64(3, 'UTC') DEFAULT now64(3)
 )
-ENGINE = MergeTree
+ENGINE = {{ 'Replicated' if replicated }}MergeTree
 ORDER BY (backfill_id, at)
-TTL toDateTime(at) + INTERVAL 90 DAY;
+TTL toDateTime(at) + INTERVAL 90 DAY{{ ' SETTINGS replicated_deduplication_window = 0' if replicated }};

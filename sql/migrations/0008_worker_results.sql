@@ -8,6 +8,6 @@ CREATE TABLE IF NOT EXISTS {{ database }}.worker_results
     value Float64 COMMENT 'The figure of the step: minutes repaired, differences found, seconds of delay',
     detail_json String
 )
-ENGINE = MergeTree
+ENGINE = {{ 'Replicated' if replicated }}MergeTree
 ORDER BY (step, at)
-TTL toDateTime(at) + INTERVAL 30 DAY;
+TTL toDateTime(at) + INTERVAL 30 DAY{{ ' SETTINGS replicated_deduplication_window = 0' if replicated }};

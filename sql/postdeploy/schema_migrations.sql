@@ -12,5 +12,5 @@ CREATE TABLE IF NOT EXISTS {{ database }}.schema_migrations
     runner String,
     applied_at DateTime64(3, 'UTC') DEFAULT now64(3)
 )
-ENGINE = MergeTree
-ORDER BY (number, statement, applied_at)
+ENGINE = {{ 'Replicated' if replicated }}MergeTree
+ORDER BY (number, statement, applied_at){{ ' SETTINGS replicated_deduplication_window = 0' if replicated }}
