@@ -19,7 +19,11 @@ from tests.providers.example import AL2023, Knobs, program
 pytestmark = pytest.mark.timeout(600)
 
 CANARY = "canary-7c1e"
-INSTANCE, VOLUME, ATTACHMENT = "aws:ec2/instance:Instance", "aws:ebs/volume:Volume", "aws:ec2/volumeAttachment:VolumeAttachment"
+INSTANCE, VOLUME, ATTACHMENT = (
+    "aws:ec2/instance:Instance",
+    "aws:ebs/volume:Volume",
+    "aws:ec2/volumeAttachment:VolumeAttachment",
+)
 SERVICE, TOPIC, BUCKET = "aws:ecs/service:Service", "aws:msk/topic:Topic", "aws:s3/bucket:Bucket"
 
 
@@ -70,7 +74,7 @@ def test_a_preview_of_no_change_takes_under_three_seconds(world: World) -> None:
 
 
 def test_what_a_certificate_is_for_is_in_it(world: World) -> None:
-    found = x509.load_pem_x509_certificate(world.stack.stack.outputs()["authority"].value.encode())
+    found = x509.load_pem_x509_certificate(world.stack.outputs()["authority"].encode())
     assert found.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
     days = found.not_valid_after_utc - datetime.datetime.now(datetime.UTC)
     assert 360 < days.days < 366
@@ -97,8 +101,13 @@ def test_changes_in_place_are_updates_of_what_they_touch(world: World) -> None:
     world.knobs.partitions = 12
     world.cloud.forget_operations()
     ran = world.stack.up()
-    assert ran.ok and ran.changed == {"update": ran.changed["update"]} and set(ran.changed["update"]) == {"node", "spans"}
-    assert {item.name: item.changed for item in world.cloud.operations("update")} == {"node": ("instanceType",), "spans": ("partitionCount",)}
+    assert (
+        ran.ok and ran.changed == {"update": ran.changed["update"]} and set(ran.changed["update"]) == {"node", "spans"}
+    )
+    assert {item.name: item.changed for item in world.cloud.operations("update")} == {
+        "node": ("instanceType",),
+        "spans": ("partitionCount",),
+    }
 
 
 def test_a_new_image_of_the_collector_is_a_new_revision_and_an_update_of_the_service(world: World) -> None:
@@ -160,7 +169,7 @@ def test_secrets_are_in_the_cloud_and_nowhere_in_what_the_engine_wrote_or_printe
 
 
 def test_a_certificate_is_made_anew_inside_of_its_early_renewal(world: World) -> None:
-    before = world.stack.stack.outputs()["authority"].value
+    before = world.stack.outputs()["authority"]
     assert world.stack.preview().changed == {}
     world.cloud.state.advance(days=310)
     shown = world.stack.preview()

@@ -8,10 +8,13 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from pulumi import automation
+from pulumi.automation._stack import StackInitMode
 
 from infra.local.toolchain import ensure
 from infra.paths import ROOT
@@ -35,14 +38,38 @@ class Ran:
     steps: dict[str, list[str]]
     """What it did by operation (create, update, replace, delete, same, read, refresh …): the resources' names."""
     seconds: float = 0.0
-    outputs: dict[str, Any] = field(default_factory=dict)
     replaced_by: dict[str, list[str]] = field(default_factory=dict)
     """The properties that made the engine replace a resource, by the resource's name."""
+
+    read_outputs: Callable[[], dict[str, Any]] = dict
+
+    @cached_property
+    def outputs(self) -> dict[str, Any]:
+        """The stack's outputs as they are when first asked for, secrets in plain."""
+        return self.read_outputs()
 
     @property
     def changed(self) -> dict[str, list[str]]:
         """The steps without what stays."""
         return {op: names for op, names in self.steps.items() if op not in ("same", "read", "refresh")}
+
+
+class QuickWorkspace(automation.LocalWorkspace):
+    """Starts the engine once a command: the Automation API else asks it three more things each time."""
+
+    def select_stack(self, stack_name: str, *args: Any, **options: Any) -> None:
+        """Nothing to do: every command names its stack."""
+
+    def stack_outputs(self, stack_name: str) -> automation.OutputMap:
+        """Read when a test asks, see StandInStack.outputs."""
+        return {}
+
+
+class QuickStack(automation.Stack):
+    """Reads no history after a command."""
+
+    def info(self, show_secrets: bool = False) -> automation.UpdateSummary:
+        return automation.UpdateSummary("update", datetime.now(UTC), "", {}, {}, "succeeded")
 
 
 class StandInCloud:
@@ -86,16 +113,17 @@ class StandInCloud:
         """A stack of this program on this cloud; a second call with another program changes the same stack."""
         (self.folder / "state").mkdir(exist_ok=True)
         (self.folder / "work").mkdir(exist_ok=True)
-        settings = automation.ProjectSettings(name=project, runtime="python")
-        options = automation.LocalWorkspaceOptions(
+        workspace = QuickWorkspace(
             work_dir=str(self.folder / "work"),
-            project_settings=settings,
+            program=program,
+            project_settings=automation.ProjectSettings(name=project, runtime="python"),
             env_vars=self.environment,
             pulumi_command=automation.PulumiCommand(str(self.toolchain.pulumi_root)),
         )
-        found = automation.create_or_select_stack(name, project_name=project, program=program, opts=options)
-        for key, value in {"aws:region": REGION, **(config or {})}.items():
-            found.set_config(key, automation.ConfigValue(value))
+        exists = (self.folder / "state" / ".pulumi" / "stacks" / project / f"{name}.json").exists()
+        found = QuickStack(name, workspace, StackInitMode.SELECT if exists else StackInitMode.CREATE)
+        values = {"aws:region": REGION, **(config or {})}
+        found.set_all_config({key: automation.ConfigValue(value) for key, value in values.items()})
         return StandInStack(self, found)
 
     # What a test looks at, and what it breaks
@@ -165,6 +193,11 @@ class StandInStack:
     def destroy(self, **options: Any) -> Ran:
         return self._run(self.stack.destroy, **options)
 
+    def outputs(self) -> dict[str, Any]:
+        """The stack's outputs, secrets in plain."""
+        found = automation.LocalWorkspace.stack_outputs(self.stack.workspace, self.stack.name)  # type: ignore[arg-type]
+        return {key: value.value for key, value in found.items()}
+
     def stored(self) -> str:
         """Everything that the engine wrote for this stack: state, its backups, the history, the stack file."""
         places = (self.cloud.folder / "state", self.cloud.folder / "work")
@@ -191,12 +224,12 @@ class StandInStack:
         try:
             # An inline program runs in this process: boto3 in it has to see the same cloud as the engine.
             os.environ.update(self.cloud.environment)
-            result = command(on_output=lines.append, on_error=lines.append, on_event=event, **options)
-            ok, outputs = True, {key: value.value for key, value in (getattr(result, "outputs", None) or {}).items()}
+            command(on_output=lines.append, on_error=lines.append, on_event=event, **options)
+            ok = True
         except automation.CommandError as error:
             lines.extend([] if lines else [str(error)])
-            ok, outputs = False, {}
+            ok = False
         finally:
             for key, value in before.items():
                 os.environ.pop(key, None) if value is None else os.environ.update({key: value})
-        return Ran(ok, "\n".join(lines), steps, time.monotonic() - began, outputs, reasons)
+        return Ran(ok, "\n".join(lines), steps, time.monotonic() - began, reasons, self.outputs)

@@ -133,8 +133,16 @@ class Cloud:
     def find(self, types: str | Iterable[str], path: str, value: Any) -> Resource | None:
         """The resource whose state has this value at the path; path `id` is the id."""
         wanted = [types] if isinstance(types, str) else list(types)
-        return next(
-            (item for item in self.all(*wanted) if value == (item.id if path == "id" else item.get(path))), None
+        found = self.mentioning(str(value), *wanted)
+        return next((item for item in found if value == (item.id if path == "id" else item.get(path))), None)
+
+    def mentioning(self, text: str, *types: str, state: str = "live") -> list[Resource]:
+        """What has this text somewhere in its state or as its id: few enough to be looked at one by one."""
+        marks = ", ".join("?" * len(types))
+        wanted = f"AND type IN ({marks})" if types else ""
+        quoted = json.dumps(text)[1:-1]
+        return self._rows(
+            f"WHERE state = ? AND (id = ? OR instr(outputs, ?)) {wanted} ORDER BY made", state, text, quoted, *types
         )
 
     def put(self, resource: Resource) -> Resource:

@@ -44,7 +44,7 @@ def check_free(cloud: Cloud, type_: str, values: Mapping[str, Any], own_id: str 
         return
     within = rule.get("within")
     for state in ("live", "scheduled"):
-        for other in cloud.all(type_, state=state):
+        for other in cloud.mentioning(str(value), type_, state=state):
             if other.id == own_id or other.get(name) != value or (within and other.get(within) != values.get(within)):
                 continue
             if state == "scheduled":

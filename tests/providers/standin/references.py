@@ -70,15 +70,23 @@ def users_of(cloud: Cloud, resource: Resource) -> list[tuple[Resource, str]]:
     """What names this resource in a way that keeps it from being deleted."""
     rules = table("references")
     shorts = {short for short, types in rules["targets"].items() if resource.type in types}
+    own = {"id": resource.id}
+    for targets in [
+        *rules["by_name"].values(),
+        *(line for lines in rules["types"].values() for line in lines.values()),
+    ]:
+        for target in targets or []:
+            short, _, attribute = target.rstrip("!").partition("#")
+            if target.endswith("!") and short in shorts and attribute != "id" and resource.get(attribute):
+                own[attribute] = resource.get(attribute)
+    others = {(item.type, item.id): item for value in set(own.values()) for item in cloud.mentioning(value)}
+    others.pop((resource.type, resource.id), None)
     found = []
-    for other in cloud.all():
-        if (other.type, other.id) == (resource.type, resource.id):
-            continue
+    for other in others.values():
         for path, value, targets in named(other.type, other.inputs):
             for target in targets:
                 short, _, attribute = target.rstrip("!").partition("#")
-                own = resource.id if attribute == "id" else resource.get(attribute)
-                if target.endswith("!") and short in shorts and value == own:
+                if target.endswith("!") and short in shorts and value == own.get(attribute):
                     found.append((other, path))
     return found
 
