@@ -6,10 +6,15 @@ from __future__ import annotations
 from typing import Any
 
 from pulumi import automation
+from pulumi.runtime.rpc import UNKNOWN
 from rich.console import Console
 from rich.syntax import Syntax
 
+from infra.endpoints import KafkaAddress
+from infra.settings import Settings
+
 MIGRATION = "Migration"
+NOT_YET = "(known after the up)"
 EFFECT = "effect"
 """An input with which a resource says what updating it means for others (infra/aws/clickhouse/applied.py)."""
 
@@ -35,12 +40,25 @@ class PendingMigrations:
         if before.metadata.type.endswith(f":{MIGRATION}") and new and new.inputs:
             self.pending.append({**new.inputs})
 
-    def show(self, console: Console) -> None:
+    def show(self, console: Console, settings: Settings) -> None:
         """Prints each effect, and each pending migration with its kind and its SQL."""
         for effect in self.effects:
             console.print(effect, style="bold", highlight=False)
         for inputs in sorted(self.pending, key=lambda found: found["number"]):
-            show_migration(console, inputs["name"], inputs["kind"], inputs["sql"])
+            sql = inputs["sql"]
+            if sql == UNKNOWN:
+                sql = sql_before_the_brokers(settings, inputs["name"])
+            show_migration(console, inputs["name"], inputs["kind"], sql)
+
+
+def sql_before_the_brokers(settings: Settings, name: str) -> str:
+    """A migration's SQL while the brokers' addresses, which the engine waits for, are not known: they are the only
+    placeholders that the settings do not fill."""
+    from infra.postdeploy.migrations import migration_files
+    from infra.schema import template_values
+
+    values = template_values(settings, KafkaAddress(NOT_YET, NOT_YET), "")
+    return next(file.rendered(values).sql for file in migration_files() if file.name == name)
 
 
 def show_migration(console: Console, name: str, kind: str, sql: str) -> None:

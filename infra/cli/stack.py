@@ -99,7 +99,7 @@ def preview(
     load_program(found.platform)
     with _opened_for_a_look(name, found.platform) as stack, _explained(name, found.platform):
         stack.preview(refresh=refresh, run_program=refresh, diff=diff, on_event=pending.take, **display())
-    pending.show(console)
+    pending.show(console, found)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,8 @@ import pytest
 import yaml
 from botocore.stub import Stubber
 from moto import mock_aws
+from pulumi.runtime.rpc import UNKNOWN
+from rich.console import Console
 from typer.testing import CliRunner
 
 from infra import backend
@@ -21,10 +24,12 @@ from infra.aws.access import Tunnel
 from infra.aws.key_bucket import bucket_name
 from infra.cli import app
 from infra.cli import reach as cli_reach
+from infra.cli.pending import PendingMigrations
 from infra.config import file_settings
 from infra.endpoints import ClickHouseAddress, KafkaAddress
 from infra.errors import UserError
 from infra.paths import STACKS
+from infra.postdeploy.migrations import migration_files
 
 REGION = "eu-central-1"
 OUTPUTS: dict[str, Any] = {
@@ -241,6 +246,22 @@ def test_env_says_where_the_engine_is_and_takes_a_local_stack_s_variables_away(m
         "unset PULUMI_BACKEND_URL PULUMI_CONFIG_PASSPHRASE PULUMI_HOME\n"
     )
     assert "export PULUMI_BACKEND_URL=" in telemetry("env", "--name", "local")
+
+
+# --- preview
+
+
+def test_a_first_preview_shows_the_sql_that_the_engine_does_not_know_yet() -> None:
+    settings = file_settings("prod")
+    pending = PendingMigrations()
+    files = migration_files()
+    pending.pending = [{"name": file.name, "number": file.number, "kind": file.kind, "sql": UNKNOWN} for file in files]
+    with StringIO() as text:
+        pending.show(Console(file=text, width=400), settings)
+        shown = text.getvalue()
+    assert UNKNOWN not in shown and "{{" not in shown
+    assert shown.count("pending migration") == len(files)
+    assert "toIntervalDay(if(retention_days = 0, 180" in shown, "prod's retention is filled in"
 
 
 # --- reaching the parts
