@@ -54,7 +54,7 @@ def active_replicas(client: Client, tables: Sequence[str], database: str = DATAB
     listed = ", ".join(sql_string(table) for table in tables)
     query = f"SELECT table, active_replicas FROM system.replicas WHERE database = {sql_string(database)}"
     rows = client.query(f"{query} AND table IN ({listed})" if tables else query).result_rows
-    return {str(table): int(active) for table, active in sorted(rows)}
+    return dict(sorted((str(table), int(active)) for table, active in rows))
 
 
 def _limit() -> dict[str, Any]:

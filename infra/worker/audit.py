@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from clickhouse_connect.driver.client import Client
 
+from infra.replicas import catch_up
 from infra.worker import audit_figures, audit_logs, audit_messages
 from infra.worker.blank_messages import BlankCounter
 from infra.worker.positions import Position
@@ -40,7 +41,10 @@ def audit(
 
     def settle() -> None:
         time.sleep(settle_seconds)
+        catch_up(client)
 
+    # After the positions were read: whatever is committed is stored on some node, and from here on on this one.
+    catch_up(client)
     report = AuditReport()
     report.rows += audit_messages.offsets(client, positions, since_ms, blank)
     # Of older messages the rows can't be counted any more: span_keys and log_keys have let them go.

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from clickhouse_connect.driver.client import Client
 
 from infra.errors import UserError
+from infra.replicas import catch_up
 from infra.worker import statements
 from infra.worker.keys import Key, batches
 from infra.worker.repair import (
@@ -108,6 +109,7 @@ def _begin(client: Client, start: datetime, end: datetime | None, tenant: str, r
     last = min(last, now // 60 * 60 + 60)
     if first >= last:
         raise UserError(f"backfill: --from {start:%Y-%m-%d %H:%M} must lie before --to and before now (UTC)")
+    catch_up(client, ["backfills"])
     terms = {"start": first, "end": last, "tenant": tenant, "open_ended": end is None}
     found = [] if restart else statements.rows(client, "worker/backfill_open", **terms)
     if found:
@@ -131,6 +133,7 @@ def _hours(first: int, last: int) -> int:
 
 def _planned(client: Client, way: _Way, first: int, end: int) -> Iterable[tuple[list[Key], int]]:
     """The batches of a stretch that lie behind the cursor, with the raw rows that each has."""
+    catch_up(client, ["spans_raw"])
     where = statements.text("worker/window_where", first=first, end=end, tenant=way.state.tenant)
     sized = {
         Key(str(tenant), int(minute)): int(rows)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from clickhouse_connect.driver.client import Client
 
+from infra.replicas import catch_up
 from infra.worker import statements
 from infra.worker.keys import DAY, Key
 
@@ -45,6 +46,8 @@ def needs_repair(item: Touched, now_ms: int) -> bool:
 def find(client: Client, since_ms: int, until_ms: int) -> Iterator[tuple[set[Key], int]]:
     """Keys in need of a repair among those that got rows in [since - look-back, until), step by step: the keys, and
     the time up to which all was looked at."""
+    # Another node's rows come later than their ingest time says; what it had stored by now must not be missed.
+    catch_up(client, ["span_keys", "ingest_ledger", "rollup_generations"])
     start = since_ms - LOOK_BACK_MS
     while start < until_ms:
         end = min(start + STEP_MS, until_ms)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from clickhouse_connect.driver.client import Client
 
+from infra.replicas import catch_up, stored_everywhere
 from infra.worker import statements
 from infra.worker.keys import DAY, KEYS_PER_STATEMENT, Key, batches, bounds, sql_tenants, sql_tuples
 from infra.worker.statements import ROLLUPS, keys_of, raw_where, recomputed
@@ -95,12 +96,15 @@ def repair_batch(
     before = arrivals(client, keys) if quiet_only else {}
     # Taken before raw is read: what arrives from now on may be missing from the new generation.
     computed_at = statements.server_ms(client)
+    catch_up(client, ["spans_raw", "spans_minute_data", "rollup_generations"])
     # The random part keeps two workers that start in one millisecond from adding to one generation.
     generation = (computed_at << 20) | secrets.randbits(20)
     where = raw_where(keys)
     for rollup, table in ROLLUPS.items():
         select = recomputed(rollup, where, generation)
-        statements.run(client, "worker/recompute", table=table, columns=columns[rollup], select=select)
+        # On every node before the flip, or readers of another one would find nothing for a moment.
+        settings = stored_everywhere(client, table)
+        statements.run(client, "worker/recompute", settings, table=table, columns=columns[rollup], select=select)
     thinner = statements.rows(client, "worker/thinner", generation=generation, keys=sql_tuples(keys), **chosen)
     refused = set(keys_of(thinner))
     after = arrivals(client, keys) if quiet_only else {}
@@ -113,6 +117,7 @@ def repair_batch(
 
 def arrivals(client: Client, keys: Sequence[Key]) -> dict[Key, tuple[int, int]]:
     """For each key that had arrivals in span_keys' days: how many, and when the last one was (Unix ms)."""
+    catch_up(client, ["span_keys"])
     first, end = bounds(keys)
     table = statements.rows(client, "worker/arrivals", first=first, end=end, keys=sql_tuples(keys))
     return {Key(str(tenant), int(minute)): (int(rows), int(last)) for tenant, minute, rows, last in table}

@@ -8,6 +8,7 @@ from typing import Any
 
 from clickhouse_connect.driver.client import Client
 
+from infra.replicas import catch_up
 from infra.worker import statements
 
 
@@ -33,4 +34,5 @@ def record(client: Client, step: str, result: StepResult) -> None:
 
 def watermark(client: Client) -> int:
     """Up to when, Unix ms, a worker has looked for re-deliveries; with no worker so far, the first row's arrival."""
+    catch_up(client, ["worker_results", "span_keys"])
     return int(statements.rows(client, "worker/watermark")[0][0])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from clickhouse_connect.driver.client import Client
@@ -31,6 +32,9 @@ BOUNDED = {
     "optimize_move_to_prewhere_if_final": 1,
     # An equal block is no repetition here: every generation is new.
     "insert_deduplicate": 0,
+    # With replicas, deleted rows are gone here at the end, elsewhere as soon as a node gets to it: one that is down must
+    # not hold up the others.
+    "lightweight_deletes_sync": 1,
 }
 """Settings of every statement that reads raw."""
 
@@ -45,9 +49,9 @@ def rows(client: Client, name: str, **values: Any) -> list[tuple[Any, ...]]:
     return [tuple(row) for row in client.query(text(name, **values), settings=BOUNDED).result_rows]
 
 
-def run(client: Client, name: str, **values: Any) -> None:
-    """Runs sql/<name>.sql, which returns nothing."""
-    client.command(text(name, **values), settings=BOUNDED)
+def run(client: Client, name: str, settings: Mapping[str, Any] = MappingProxyType({}), **values: Any) -> None:
+    """Runs sql/<name>.sql, which returns nothing. `settings`: beside the ones above."""
+    client.command(text(name, **values), settings={**BOUNDED, **settings})
 
 
 def server_ms(client: Client) -> int:

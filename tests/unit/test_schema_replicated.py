@@ -11,7 +11,7 @@ from infra.endpoints import KafkaAddress
 from infra.paths import SQL
 from infra.postdeploy.statements import split, tokens
 from infra.schema import template_values
-from infra.settings import Settings
+from infra.settings import Settings, parse_settings
 from infra.templates import render
 from tests.unit.aws.aws_settings import LARGE, SMALL, settings
 
@@ -57,7 +57,7 @@ def test_several_nodes_on_aws_are_replicated(base: dict[str, Any], expected: boo
 
 
 def test_this_machine_is_never_replicated() -> None:
-    assert values(Settings(platform="local"))["replicated"] is False
+    assert values(parse_settings({}, "local"))["replicated"] is False
 
 
 def test_every_table_that_stores_rows_is_replicated() -> None:
