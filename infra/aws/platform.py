@@ -210,6 +210,7 @@ class AwsPlatform(pulumi.ComponentResource):
             "loadBalancer": self._balancer.dns_name,
             "clickhouseNodes": pulumi.Output.all(*clickhouse.instance_ids),
             "clickhouseCa": clickhouse.ca_pem,
+            "clickhouseBackups": clickhouse.backup_bucket,
             "clickhouseUsers": pulumi.Output.all(**clickhouse.users),
             "readPassword": "aws secretsmanager get-secret-value --secret-id <an ARN of clickhouseUsers>",
             "tenantTokens": f"telemetry tenants add TENANT --name {self._context.stack}",
