@@ -47,6 +47,8 @@ class Step:
     op: str
     type: str
     name: str
+    at: float = field(compare=False)
+    """Seconds since the command began."""
 
 
 @dataclass
@@ -70,8 +72,16 @@ class Run:
                 found.setdefault(step.op, []).append(step.name)
         return found
 
-    def of(self, type_: str) -> list[Step]:
-        return [step for step in self.steps if step.type == type_]
+    def of(self, *types: str) -> list[Step]:
+        """The stream's lines about these types."""
+        return [step for step in self.steps if step.type in types]
+
+    def slowest(self, count: int = 12) -> list[str]:
+        """The steps that took longest, for a person who wonders where the time went."""
+        began = {step.name: step.at for step in self.steps if step.phase == "begin"}
+        took = [(step.at - began[step.name], step) for step in self.steps if step.phase == "end" and step.name in began]
+        slow = sorted(took, key=lambda item: -item[0])[:count]
+        return [f"{seconds:6.1f} s from {step.at - seconds:6.1f}: {step.op} {step.name}" for seconds, step in slow]
 
 
 class World(automation.LocalWorkspace):
@@ -157,6 +167,7 @@ class Engine:
         lines: list[str] = []
         steps: list[Step] = []
         reasons: dict[str, list[str]] = {}
+        began = time.monotonic()
 
         def event(seen: automation.EngineEvent) -> None:
             kinds = {"begin": seen.resource_pre_event, "end": seen.res_outputs_event, "fail": seen.res_op_failed_event}
@@ -164,12 +175,11 @@ class Engine:
                 if found is not None and not found.metadata.type.startswith("pulumi:"):
                     data = found.metadata
                     name = data.urn.rsplit("::", 1)[-1]
-                    steps.append(Step(phase, str(data.op.value), data.type, name))
+                    steps.append(Step(phase, str(data.op.value), data.type, name, time.monotonic() - began))
                     if phase == "begin" and data.detailed_diff:
                         reasons[name] = sorted(data.detailed_diff)
 
         before = {key: os.environ.get(key) for key in self.environment}
-        began = time.monotonic()
         outputs: dict[str, Any] = {}
         try:
             # The inline program runs in this process, and sees what the engine sees.
