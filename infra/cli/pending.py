@@ -32,9 +32,10 @@ class PendingMigrations:
         if before is None:
             return
         new = before.metadata.new
-        if before.metadata.op == automation.OpType.UPDATE and new and new.inputs and EFFECT in new.inputs:
-            # Begins with a digest, so that a diff shows it with every change.
-            self.effects.append(str(new.inputs[EFFECT]).partition(": ")[2])
+        if before.metadata.op == automation.OpType.UPDATE:
+            # Begins with a digest, so that a diff shows it with every change; not known yet, it is what it was.
+            told = [str((state.inputs or {}).get(EFFECT, "")) for state in (new, before.metadata.old) if state]
+            self.effects += [text.partition(": ")[2] for text in told if ": " in text][:1]
         if before.metadata.op != automation.OpType.CREATE:
             return
         if before.metadata.type.endswith(f":{MIGRATION}") and new and new.inputs:
