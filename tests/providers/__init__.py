@@ -4,6 +4,7 @@ They refuse what AWS refuses, replace what AWS replaces, and remember what exist
 
     from tests.providers.cloud import StandInCloud          # starts nothing until a command runs
     cloud = StandInCloud(tmp_path)                          # an empty account with an engine home, a backend, scripts
+                                                            # checkpoints=True where a test kills the engine
     stack = cloud.stack(program, "dev", config={"standin:key": "value"})
     ran = stack.up()                                        # preview, up, refresh, destroy; a failure is ran.ok == False
     ran.output, ran.steps, ran.changed, ran.replaced_by, ran.outputs, ran.seconds

@@ -75,8 +75,10 @@ class QuickStack(automation.Stack):
 class StandInCloud:
     """One account in one folder, and an engine of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, checkpoints: bool = False) -> None:
+        """`checkpoints`: the engine saves its state after every step, for tests that kill it; else at the end (much faster)."""
         self.folder = folder
+        self.checkpoints = checkpoints
         self.state = Cloud(folder / "cloud")
         self.bin = folder / "bin"
         self.bin.mkdir(exist_ok=True)
@@ -98,6 +100,8 @@ class StandInCloud:
             "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "AGENT_TELEMETRY_PYTHON": sys.executable,
+            "PULUMI_EXPERIMENTAL": str(not self.checkpoints).lower(),
+            "PULUMI_SKIP_CHECKPOINTS": str(not self.checkpoints).lower(),
             "AWS_REGION": REGION,
             "AWS_ACCESS_KEY_ID": "stand-in",
             "AWS_SECRET_ACCESS_KEY": "stand-in",
