@@ -7,6 +7,7 @@ from typing import Any
 import pulumi
 import yaml
 
+from infra.config import stack_file
 from infra.errors import UserError
 from infra.paths import CONFIGS
 from infra.settings import Settings
@@ -23,10 +24,10 @@ def missing_pins() -> list[str]:
     return [name for name, entry in versions().get("deployed", {}).items() if not entry["pin"]]
 
 
-def objections(settings: Settings) -> list[str]:
+def objections(settings: Settings, stack: str) -> list[str]:
     """Everything for which an `up` of this stack is refused, one line each."""
     found = [
-        f"{key}: still an example value; set your own in the stack's file (Pulumi.{settings.env}.yaml)"
+        f"{key}: still an example value; set your own in the stack's file ({stack_file(stack)})"
         for key in example_keys(settings)
     ]
     if settings.platform == "aws" and settings.requirePins:
@@ -37,9 +38,9 @@ def objections(settings: Settings) -> list[str]:
     return found
 
 
-def check_account(settings: Settings) -> None:
+def check_account(settings: Settings, stack: str) -> None:
     """Warns in a preview, refuses in an `up`. Raises UserError that names every key."""
-    found = objections(settings)
+    found = objections(settings, stack)
     if not found:
         return
     text = "\n".join(found)

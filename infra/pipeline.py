@@ -24,7 +24,7 @@ from infra.settings import Settings
 
 def deploy(settings: Settings, stack: str) -> None:
     """Declares the whole pipeline of one stack and its outputs."""
-    check_account(settings)
+    check_account(settings, stack)
     platform = platform_of(settings, stack)
     parts = platform.parts
     migrations, ingest = schema(settings, parts)

@@ -59,7 +59,7 @@ def up(
         # A part that was killed from outside is drift, which only a refresh sees.
         refresh = state_file(name).exists()
     else:
-        _check_ready(found)
+        _check_ready(name, found)
     stack = open_stack(name, found.platform, create=True)
     began = time.monotonic()
     load_program(found.platform)
@@ -77,11 +77,11 @@ def up(
         print_endpoints(name, stack, time.monotonic() - began)
 
 
-def _check_ready(found: Settings) -> None:
+def _check_ready(name: str, found: Settings) -> None:
     """What the program refuses, before a stack is made in the user's backend."""
     from infra.guard import objections
 
-    if against := objections(found):
+    if against := objections(found, name):
         raise UserError("this stack is not ready for an `up`:\n" + "\n".join(against))
 
 

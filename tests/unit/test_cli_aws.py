@@ -206,7 +206,7 @@ def test_down_of_an_unprotected_stack_asks_for_the_backend_and_keeps_the_stack_f
 @pytest.mark.usefixtures("no_engine")
 def test_an_up_with_example_values_is_refused_before_a_stack_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PULUMI_BACKEND_URL", "s3://mine")
-    with pytest.raises(UserError, match="awsAccount: still an example value"):
+    with pytest.raises(UserError, match=r"awsAccount: still an example value.*Pulumi\.dev\.yaml"):
         telemetry("up", "--name", "dev")
 
 

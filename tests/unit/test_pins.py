@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import socket
 import subprocess
 import tarfile
@@ -11,10 +12,16 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import boto3
 import pytest
 import yaml
+from botocore.stub import Stubber
+from typer.testing import CliRunner
 
+from infra.aws import costs, price_list
+from infra.cli import app
 from infra.cli.pin import fetch
+from infra.config import file_settings
 from infra.errors import UserError
 from infra.paths import CONFIGS
 from infra.pins import fill_pins, fill_prices
@@ -234,3 +241,60 @@ def test_a_digest_comes_from_a_real_registry(tmp_path: Path) -> None:
         server.terminate()
         server.wait(timeout=10)
         server.stderr.close() if server.stderr else None
+
+
+def listed(settings_of: str) -> list[tuple[dict, dict]]:
+    """What the price list is asked for a stack, and its answers: a cent for everything."""
+    settings, known = file_settings(settings_of), costs.table()
+    wanted = dict.fromkeys(line.item for line in costs.bill(settings, known["assumptions"]) if line.quantity)
+    found = []
+    for name in wanted:
+        kind, _, size = name.partition("/")
+        item = known["items"][kind]
+        usage = item["usage"].format(type=size)
+        filters = [
+            {"Type": "EQUALS", "Field": "regionCode", "Value": settings.awsRegion},
+            {"Type": "CONTAINS", "Field": "usagetype", "Value": usage},
+        ]
+        dimension = {"beginRange": "0", "pricePerUnit": {"USD": "0.01"}}
+        product = {
+            "product": {"attributes": {"usagetype": f"EUC1-{usage}"}},
+            "terms": {"OnDemand": {"x": {"priceDimensions": {"a": dimension}}}},
+        }
+        found.append(({"ServiceCode": item["service"], "Filters": filters}, {"PriceList": [json.dumps(product)]}))
+    return found
+
+
+def test_the_command_fills_both_files_and_fails_until_everything_is_there(
+    versions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "aws_prices.yaml"
+    text = (CONFIGS / "aws_prices.yaml").read_text()
+    path.write_text(
+        text[: text.index("\nprices:") + 1] + "prices: {}\n\n" + text[text.index("# What the estimate assumes") :]
+    )
+    fill_prices(path, REGION, ["nat-hour"], lambda _: "7")  # entered before by hand
+    monkeypatch.setattr("infra.cli.pin.CONFIGS", tmp_path)
+    monkeypatch.setattr(costs, "PRICES", path)
+    monkeypatch.setattr("infra.cli.pin.fetch", checksum)
+    monkeypatch.setattr("infra.cli.pin._digest", lambda _: refuse)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    pricing = boto3.client("pricing", region_name="us-east-1")
+    monkeypatch.setattr(price_list, "client", lambda *_: pricing)
+    with Stubber(pricing) as stubber:
+        for request, answer in listed("prod"):
+            if request["Filters"][1]["Value"] != "NatGateway-Hours":
+                stubber.add_response("get_products", answer, request)
+        done = CliRunner().invoke(app, ["pin"])
+        stubber.assert_no_pending_responses()
+    assert isinstance(done.exception, UserError) and "2 could not be looked up" in str(done.exception)
+    assert "collector-image: docker.io/otel/opentelemetry-collector-contrib:0.160.0 is out of reach" in done.stderr
+    assert f"clickhouse: {SUM}" in done.stdout
+    assert not costs.estimate(file_settings("prod"), costs.table()).missing, "every item of prod's bill has a price"
+    assert costs.table()["prices"][REGION]["nat-hour"] == "7"
+
+    monkeypatch.setattr("infra.cli.pin._digest", lambda _: lambda _: DIGEST)
+    done = CliRunner().invoke(app, ["pin"])
+    assert done.exit_code == 0, done.output
+    assert f"worker-base-image: {DIGEST}" in done.stdout and "clickhouse" not in done.stdout
