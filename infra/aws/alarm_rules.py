@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Protocol
 
 import pulumi
 
+from infra.aws.alarm import Alarm, Source
 from infra.aws.clickhouse import names
 from infra.aws.context import Context
 from infra.aws.job import FAILED, SUCCEEDED
@@ -25,83 +25,11 @@ STALE_SECONDS = 180
 CANARY_SECONDS = 60
 ERROR_PERCENT = 5
 
-Comparison = Literal["GreaterThanThreshold", "GreaterThanOrEqualToThreshold", "LessThanThreshold"]
-
-
-@dataclass(frozen=True)
-class Alarm:
-    """One alarm."""
-
-    name: str
-    section: str
-    """Of the runbook."""
-    about: str
-    namespace: str
-    metric: str
-    dimensions: Mapping[str, pulumi.Input[str]]
-    statistic: str
-    threshold: float
-    period: int
-    periods: int
-    comparison: Comparison = "GreaterThanOrEqualToThreshold"
-    missing: Literal["breaching", "notBreaching", "ignore"] = "notBreaching"
-    share_of: str = ""
-    """Another metric of the same namespace and dimensions: the threshold is a percentage of it."""
-
-    def measured(self) -> dict[str, Any]:
-        """The metric, as MetricAlarm takes it."""
-        if not self.share_of:
-            return {
-                "namespace": self.namespace,
-                "metric_name": self.metric,
-                "dimensions": self.dimensions,
-                "statistic": self.statistic,
-                "period": self.period,
-            }
-        share = {"id": "share", "expression": "IF(whole > 0, 100 * FILL(part, 0) / whole, 0)", "label": self.name}
-        return {
-            "metric_queries": [
-                {**share, "return_data": True},
-                {"id": "part", "metric": self._query(self.metric)},
-                {"id": "whole", "metric": self._query(self.share_of)},
-            ]
-        }
-
-    def _query(self, metric: str) -> dict[str, Any]:
-        return {
-            "namespace": self.namespace,
-            "metric_name": metric,
-            "dimensions": self.dimensions,
-            "stat": self.statistic,
-            "period": self.period,
-        }
-
-
-@dataclass(frozen=True)
-class _Source:
-    """Shortens the tables below: where a group of alarms gets its figures from."""
-
-    namespace: str
-    dimensions: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
-
-    def alarm(self, name: str, about: str, metric: str, statistic: str, threshold: float, **more: Any) -> Alarm:
-        known = {"section": name, "period": 60, "periods": 5, **more}
-        return Alarm(
-            name=name,
-            about=about,
-            namespace=self.namespace,
-            metric=metric,
-            dimensions=self.dimensions,
-            statistic=statistic,
-            threshold=threshold,
-            **known,
-        )
-
 
 def doors(balancer: LoadBalancer) -> Iterator[Alarm]:
     """The load balancer and what is behind it."""
     for kind, group in (("http", balancer.http), ("grpc", balancer.grpc)):
-        source = _Source("AWS/ApplicationELB", {"LoadBalancer": balancer.arn_suffix, "TargetGroup": group.arn_suffix})
+        source = Source("AWS/ApplicationELB", {"LoadBalancer": balancer.arn_suffix, "TargetGroup": group.arn_suffix})
         yield source.alarm(
             f"collector-none-{kind}",
             f"No collector task takes OTLP over {kind}: agents get errors now.",
@@ -121,7 +49,7 @@ def doors(balancer: LoadBalancer) -> Iterator[Alarm]:
             1,
             section="collector-unhealthy",
         )
-    whole = _Source("AWS/ApplicationELB", {"LoadBalancer": balancer.arn_suffix})
+    whole = Source("AWS/ApplicationELB", {"LoadBalancer": balancer.arn_suffix})
     for metric, who in (("HTTPCode_Target_5XX_Count", "collector"), ("HTTPCode_ELB_5XX_Count", "load-balancer")):
         yield whole.alarm(
             f"{who}-errors",
@@ -138,7 +66,7 @@ def tasks(context: Context) -> Iterator[Alarm]:
     """The worker, its steps, and the key lists beside the collectors."""
     settings = context.settings
     ours = namespace(context.prefix)
-    yield _Source(ours, {"Part": "worker"}).alarm(
+    yield Source(ours, {"Part": "worker"}).alarm(
         "worker-silent",
         "The worker has given no heartbeat for two minutes.",
         HEARTBEAT,
@@ -148,7 +76,7 @@ def tasks(context: Context) -> Iterator[Alarm]:
         periods=2,
         missing="breaching",
     )
-    yield _Source(ours, {"Part": "key-list"}).alarm(
+    yield Source(ours, {"Part": "key-list"}).alarm(
         "key-list-stale",
         "A collector's list of live credentials is old: new tenants are refused, revoked ones still get in.",
         KEY_LIST_AGE,
@@ -162,7 +90,7 @@ def tasks(context: Context) -> Iterator[Alarm]:
         "canary": settings.workerCanarySeconds,
     }
     for step, seconds in every.items():
-        yield _Source(ours, {"Step": step}).alarm(
+        yield Source(ours, {"Step": step}).alarm(
             f"worker-{step}-stuck",
             f"The worker has not got its step {step} done for a while; its log says why.",
             SINCE_DONE,
@@ -170,14 +98,14 @@ def tasks(context: Context) -> Iterator[Alarm]:
             STALE_SECONDS + 3 * seconds,
             section="worker-stuck",
         )
-    yield _Source(ours, {"Step": "canary"}).alarm(
+    yield Source(ours, {"Step": "canary"}).alarm(
         "canary-slow",
         f"A trace takes longer than {CANARY_SECONDS} s from the door to ClickHouse.",
         FIGURE,
         "Maximum",
         CANARY_SECONDS,
     )
-    yield _Source(ours, {"Step": "audit"}).alarm(
+    yield Source(ours, {"Step": "audit"}).alarm(
         "audit-differs",
         "What arrived and what is stored have differed for a quarter of an hour, repairs included.",
         FIGURE,
@@ -206,8 +134,8 @@ def nodes(machines: Sequence[Machine]) -> Iterator[Alarm]:
     for machine in machines:
         node = machine.node
         identity = {"InstanceId": machine.instance_id}
-        agent = _Source(names.METRICS, identity)
-        yield _Source("AWS/EC2", identity).alarm(
+        agent = Source(names.METRICS, identity)
+        yield Source("AWS/EC2", identity).alarm(
             f"{node}-down",
             f"{node}: the instance fails its status check, or is stopped.",
             "StatusCheckFailed",
@@ -227,7 +155,7 @@ def nodes(machines: Sequence[Machine]) -> Iterator[Alarm]:
             section="node-memory",
         )
         for path in ("/", *machine.mounts):
-            yield _Source(names.METRICS, {**identity, "path": path}).alarm(
+            yield Source(names.METRICS, {**identity, "path": path}).alarm(
                 f"{node}-disk-{path.strip('/').replace('/', '-') or 'root'}",
                 f"{node}: {path} is {FULL_PERCENT} % full.",
                 "disk_used_percent",
@@ -239,7 +167,7 @@ def nodes(machines: Sequence[Machine]) -> Iterator[Alarm]:
                 section="node-disk",
             )
         for purpose, volume in machine.volume_ids.items():
-            yield _Source("AWS/EBS", {"VolumeId": volume}).alarm(
+            yield Source("AWS/EBS", {"VolumeId": volume}).alarm(
                 f"{node}-volume-{purpose}",
                 f"{node}: the volume {purpose} answers no I/O.",
                 "VolumeStalledIOCheck",
@@ -253,7 +181,7 @@ def brokers(cluster: pulumi.Input[str], count: int) -> Iterator[Alarm]:
     """MSK: disks, partitions without a leader, and how far ClickHouse is behind."""
     name = "Cluster Name"
     for broker in range(1, count + 1):
-        yield _Source("AWS/Kafka", {name: cluster, "Broker ID": str(broker)}).alarm(
+        yield Source("AWS/Kafka", {name: cluster, "Broker ID": str(broker)}).alarm(
             f"kafka-disk-{broker}",
             f"Broker {broker}: its volume is {FULL_PERCENT} % full and did not grow by itself.",
             "KafkaDataLogsDiskUsed",
@@ -263,11 +191,11 @@ def brokers(cluster: pulumi.Input[str], count: int) -> Iterator[Alarm]:
             periods=3,
             section="kafka-disk",
         )
-    yield _Source("AWS/Kafka", {name: cluster}).alarm(
+    yield Source("AWS/Kafka", {name: cluster}).alarm(
         "kafka-offline", "Partitions have no leader: requests are refused.", "OfflinePartitionsCount", "Maximum", 1
     )
     for topic, group in GROUPS.items():
-        yield _Source("AWS/Kafka", {name: cluster, "Consumer Group": group, "Topic": topic}).alarm(
+        yield Source("AWS/Kafka", {name: cluster, "Consumer Group": group, "Topic": topic}).alarm(
             f"kafka-lag-{topic}",
             f"ClickHouse needs more than {LAG_SECONDS // 60} minutes to catch up with {topic}.",
             "EstimatedMaxTimeLag",
@@ -281,7 +209,7 @@ def jobs_missed(context: Context, jobs: Jobs, scheduled: Sequence[Job]) -> Itera
     """Jobs that failed, that did not succeed when they should have, and that could not be started."""
     ours = namespace(context.prefix)
     for job in scheduled:
-        source = _Source(ours, {"Job": job.name})
+        source = Source(ours, {"Job": job.name})
         yield source.alarm(
             f"job-{job.name}-failed",
             f"The job {job.name} failed; its log says why.",
@@ -306,7 +234,7 @@ def jobs_missed(context: Context, jobs: Jobs, scheduled: Sequence[Job]) -> Itera
             missing="breaching",
             section="job-missed",
         )
-    yield _Source("AWS/SQS", {"QueueName": jobs.queue_name}).alarm(
+    yield Source("AWS/SQS", {"QueueName": jobs.queue_name}).alarm(
         "job-not-started",
         "The Scheduler could not start a job; the queue holds what it tried.",
         "ApproximateNumberOfMessagesVisible",

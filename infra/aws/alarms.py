@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from infra.aws.alarm_rules import Alarm, Machine, brokers, doors, jobs_missed, nodes, tasks
+from infra.aws.alarm import Alarm
+from infra.aws.alarm_rules import Machine, brokers, doors, jobs_missed, nodes, tasks
 from infra.aws.context import Context
 from infra.aws.ecs import policy
 from infra.aws.jobs import Job, Jobs

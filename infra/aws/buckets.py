@@ -112,7 +112,10 @@ class PrivateBucket(pulumi.ComponentResource):
         )
         expiring = [
             aws.s3.BucketLifecycleConfigurationRuleArgs(
-                id=prefix.rstrip("/"), status="Enabled", filter={"prefix": prefix}, expiration={"days": days}
+                id=prefix.rstrip("/"),
+                status="Enabled",
+                filter=aws.s3.BucketLifecycleConfigurationRuleFilterArgs(prefix=prefix),
+                expiration=expiration(days=days),
             )
             for prefix, days in args.expire_prefixes.items()
         ]
