@@ -70,10 +70,11 @@ def as_text(item: Any) -> str:
     return item if isinstance(item, str) else json.dumps(item)
 
 
-def run_program(stack: str, preview: bool) -> Stack:
-    """Runs infra/__main__.py as the engine would, with the stack's file."""
+def run_program(stack: str, preview: bool, cloud: Cloud | None = None, **more: Any) -> Stack:
+    """Runs infra/__main__.py as the engine would, with the stack's file and `more` settings over it."""
     values = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"]
-    found = Stack(stack, Cloud())
+    values.update({f"agent-telemetry:{key}": item for key, item in more.items()})
+    found = Stack(stack, cloud or Cloud())
     set_mocks(found.cloud, project="agent-telemetry", stack=stack, preview=preview)
     config.set_all_config({key: as_text(item) for key, item in values.items()})
 
