@@ -13,10 +13,12 @@ from infra.aws.context import Context, make_provider, tagging
 from infra.aws.floors import stack_floors
 from infra.settings import Settings
 from tests.providers.cloud import Ran, StandInCloud
+from tests.providers.standin.cloud import ACCOUNT
 from tests.unit.aws.aws_settings import SMALL, settings
 from tests.unit.aws.ground import declare
 
 pytestmark = pytest.mark.timeout(900)
+HERE: dict[str, Any] = {**SMALL, "awsAccount": ACCOUNT}
 GROWN: dict[str, Any] = {
     "networkZones": 3,
     "networkNat": "zone",
@@ -48,7 +50,7 @@ class Deployed:
         self.shown: list[str] = []
 
     def run(self, command: str, **more: Any) -> Ran:
-        ran: Ran = getattr(self.cloud.stack(program(settings(SMALL, **more))), command)()
+        ran: Ran = getattr(self.cloud.stack(program(settings(HERE, **more))), command)()
         self.shown.append(ran.output)
         return ran
 
@@ -94,7 +96,7 @@ def test_no_password_stands_in_the_state_or_in_what_was_shown(deployed: Deployed
     versions = deployed.cloud.state.all("aws:secretsmanager/secretVersion:SecretVersion")
     passwords = [json.loads(item.get("secretString"))["password"] for item in versions]
     assert len(set(passwords)) == 3 and all(len(password) == 32 for password in passwords)
-    places = [deployed.cloud.stack(program(settings(SMALL, **GROWN))).stored(), *deployed.shown]
+    places = [deployed.cloud.stack(program(settings(HERE, **GROWN))).stored(), *deployed.shown]
     assert not any(password in place for password in passwords for place in places)
 
 

@@ -13,11 +13,12 @@ from infra.aws.context import Context, make_provider
 from infra.aws.image import Crane, WorkerImage, WorkerImageArgs
 from infra.local.toolchain import ensure
 from tests.providers.cloud import StandInCloud
+from tests.providers.standin.cloud import ACCOUNT
 from tests.unit.aws.aws_settings import settings
 from tests.unit.aws.image_base import make_base, registry_server
 
 pytestmark = pytest.mark.timeout(900)
-KEY = "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+KEY = "arn:aws:kms:eu-central-1:111122223333:key/11111111-2222-3333-4444-555555555555"
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def host(crane: Crane, tmp_path: Path) -> Iterator[str]:
 
 def program(repository: str) -> Callable[[], None]:
     """This stack's image in a repository that is given."""
-    found = settings({}, workerImageRepository=repository)
+    found = settings({}, awsAccount=ACCOUNT, workerImageRepository=repository)
 
     def run() -> None:
         provider = make_provider(found)

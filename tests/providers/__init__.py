@@ -27,7 +27,7 @@ They refuse what AWS refuses, replace what AWS replaces, and remember what exist
 
 `cloud.environment` is what any process needs to see this cloud through the engine: STANDIN_CLOUD (the folder that all
 share; layout in standin/cloud.py), PATH with scripts pulumi-resource-{aws,random,tls}, PULUMI_HOME, the backend and the
-passphrase. A driver of its own (infra.automation) merges it over its environment. The account is 123456789012, the region
+passphrase. A driver of its own (infra.automation) merges it over its environment. The account is 111122223333, the region
 eu-central-1 unless aws:region says otherwise. `tests.providers.direct.Direct` asks the aws provider without an engine.
 
 What is data: data/replacements.yaml (what replaces: measured, assumed), references.yaml (what names what, what blocks a

@@ -192,7 +192,7 @@ def test_kafka_images_identity_parameters_and_tags(plane: ControlPlane) -> None:
         refused(client("ecr").describe_images, repositoryName="worker", imageIds=[{"imageTag": "v2"}])
         == "ImageNotFoundException"
     )
-    assert client("sts").get_caller_identity()["Account"] == "123456789012"
+    assert client("sts").get_caller_identity()["Account"] == "111122223333"
     assert refused(client("ssm").get_parameter, Name="none") == "ParameterNotFound"
     found = client("resourcegroupstaggingapi").get_resources(TagFilters=[{"Key": "stack", "Values": ["dev"]}])
     assert [item["ResourceARN"] for item in found["ResourceTagMappingList"]] == [arn]

@@ -105,7 +105,7 @@ AWSLOGS = {
     "logDriver": "awslogs",
     "options": {"awslogs-group": "/none", "awslogs-region": "eu-central-1", "awslogs-stream-prefix": "c"},
 }
-SECRETS = [{"name": "KEY", "valueFrom": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:none-abcdef"}]
+SECRETS = [{"name": "KEY", "valueFrom": "arn:aws:secretsmanager:eu-central-1:111122223333:secret:none-abcdef"}]
 REFUSED: dict[str, tuple[str, Callable[[Door], Any]]] = {
     "a balancer's name that is too long": (
         "cannot be longer than 32",
@@ -228,7 +228,7 @@ REFUSED: dict[str, tuple[str, Callable[[Door], Any]]] = {
     ),
     "a role that is not there": (
         "NoSuchEntity",
-        lambda aws: aws.task(executionRoleArn="arn:aws:iam::123456789012:role/none"),
+        lambda aws: aws.task(executionRoleArn="arn:aws:iam::111122223333:role/none"),
     ),
     "a service twice": ("already exists", lambda aws: [aws.service(name, name="same") for name in "xy"]),
     "a service of no definition": ("Unable to describe task definition", lambda aws: aws.service(taskDefinition="c:9")),

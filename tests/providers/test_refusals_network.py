@@ -325,6 +325,6 @@ def test_a_region_is_needed_and_an_account_that_is_not_allowed_is_refused(tmp_pa
 
     with pytest.raises(Refused, match="Invalid AWS Region"):
         Aws(Cloud(tmp_path)).configure({"region": "atlantis"})
-    with pytest.raises(Refused, match="AWS account ID not allowed: 123456789012"):
+    with pytest.raises(Refused, match="AWS account ID not allowed: 111122223333"):
         Aws(Cloud(tmp_path)).configure({"region": "eu-central-1", "allowedAccountIds": '["999999999999"]'})
     assert Aws(Cloud(tmp_path)).check_config({"regoin": "x"})

@@ -178,7 +178,7 @@ REFUSED: dict[str, tuple[str, Callable[[Account], Any]]] = {
     ),
     "a topic without its cluster": (
         "NotFoundException",
-        lambda aws: aws.topic(clusterArn="arn:aws:kafka:eu-central-1:123456789012:cluster/none/1"),
+        lambda aws: aws.topic(clusterArn="arn:aws:kafka:eu-central-1:111122223333:cluster/none/1"),
     ),
     "more replicas than brokers": ("larger than available brokers: 2", lambda aws: aws.topic(replicationFactor=3)),
     "topic values that are no strings": (
@@ -344,7 +344,7 @@ REFUSED: dict[str, tuple[str, Callable[[Account], Any]]] = {
     "an alarm that measures nothing": ("needs metricName or metricQueries", lambda aws: aws.alarm(metricName=None)),
     "an alarm for a topic that is not there": (
         "ResourceNotFoundException",
-        lambda aws: aws.alarm(alarmActions=["arn:aws:sns:eu-central-1:123456789012:none"]),
+        lambda aws: aws.alarm(alarmActions=["arn:aws:sns:eu-central-1:111122223333:none"]),
     ),
 }
 

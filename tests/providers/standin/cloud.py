@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = "STANDIN_CLOUD"
-ACCOUNT = "123456789012"
+ACCOUNT = "111122223333"
 PARTITION = "aws"
 TABLES = Path(__file__).with_name("cloud.sql")
 
