@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from . import credentials, program, service, volumes
+from . import credentials, databases, program, service, volumes
 from .files import Files
 from .run import Failed, run, say, succeeds
 
@@ -28,12 +28,19 @@ def main(bundle: Path = BUNDLE, root: Path = Path("/"), owner: str = "clickhouse
         files.folder(folder)
     program.install(files, plan["package"], plan["version"], plan["pin"])
     wanted = _wanted(files, bundle, plan)
+    if plan["role"] == "server":
+        databases.name_host(files, plan)
+        wanted.update(databases.held_back(files, plan))
     for path, text in wanted.items():
         files.write(path, text, 0o644 if path.startswith("/etc/systemd/") else 0o640)
     for folder in plan["owned_folders"]:
         files.remove_others(folder, wanted)
     service.bring_up(plan, files.changed)
     service.wait(plan)
+    if databases.FRAGMENT in wanted:
+        databases.join(files, plan)
+        service.bring_up(plan, files.changed)
+        service.wait(plan)
     files.finished()
     _agent(Files(root, owner, admin), bundle)
     say(f"{plan['name']}: ClickHouse {plan['version']} serves")

@@ -52,10 +52,10 @@ def _named(changed: Sequence[str]) -> str:
     return ", ".join(path.rpartition("/")[2] for path in changed) or "it was not running"
 
 
-def query(plan: Mapping[str, Any], sql: str) -> str:
+def query(plan: Mapping[str, Any], sql: str, seconds: float = 120) -> str:
     """The operator's query, over TLS, by the client in the program: its password is in a file of root's."""
     root = plan["root"]
-    return run([f"{root}{PROGRAM}", "client", "--query", sql], seconds=120, env={"HOME": f"{root}/root"}).strip()
+    return run([f"{root}{PROGRAM}", "client", "--query", sql], seconds, env={"HOME": f"{root}/root"}).strip()
 
 
 def wait(plan: Mapping[str, Any], seconds: float = READY_SECONDS) -> None:
