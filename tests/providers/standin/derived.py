@@ -243,6 +243,12 @@ def topic_configs(maker: Maker) -> str:
     return json.dumps({**TOPIC_DEFAULTS, **json.loads(maker.values.get("configs") or "{}")}, sort_keys=True)
 
 
+def record_id(maker: Maker) -> str:
+    """Records of one name and type are told apart by their set identifiers."""
+    parts = [maker.values[key] for key in ("zoneId", "name", "type")]
+    return "_".join([*parts, *filter(None, [maker.values.get("setIdentifier")])])
+
+
 def record_name(maker: Maker) -> str:
     zone = _of(maker, "aws:route53/zone:Zone", maker.values.get("zoneId"))
     name, domain = str(maker.values["name"]).rstrip("."), str(zone.get("name") if zone else "").rstrip(".")
