@@ -265,6 +265,11 @@ class TestUsers:
             ("worker", "BACKUP ON telemetry.*", 1),
             ("worker", "BACKUP ON *.*", 0),
             ("dashboards", "CREATE TABLE ON telemetry.*", 0),
+            ("migrator", "SYSTEM RELOAD DICTIONARY ON *.*", 1),
+            ("migrator", "SYSTEM SYNC REPLICA ON telemetry.*", 1),
+            ("migrator", "SYSTEM SYNC DATABASE REPLICA ON telemetry.*", 1),
+            ("worker", "SYSTEM SYNC REPLICA ON telemetry.*", 1),
+            ("dashboards", "SYSTEM SYNC REPLICA ON telemetry.*", 0),
         ],
     )
     def test_what_they_may_make(self, engine: Engine, user: str, grant: str, may: int) -> None:
@@ -342,6 +347,14 @@ class TestWholeFiles:
         base = ElementTree.fromstring(files()[f"{names.SERVER_CONFIG}/config.xml"])
         ports = {child.tag for tree in (server, base) for child in tree if child.tag.endswith("_port")}
         assert ports == {"http_port", "https_port"} and base.find("tcp_port") is None
+
+    def test_every_setting_of_several_nodes_is_known_to_the_engine(self, engine: Engine) -> None:
+        profile = ElementTree.fromstring(files(KEEPERS)[f"{names.SERVER_CONFIG}/users.d/50-replication.xml"]).find(
+            "profiles/default"
+        )
+        assert profile is not None and len(profile) > 2
+        for setting in profile:
+            engine.rows(f"SELECT 1 SETTINGS {setting.tag} = '{setting.text}'")
 
     def test_every_section_is_known_to_the_engine(self, engine: Engine) -> None:
         known = {row["name"] for row in engine.rows("SELECT name FROM system.server_settings")}

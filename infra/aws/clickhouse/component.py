@@ -127,12 +127,18 @@ class ClickHouse(pulumi.ComponentResource):
         }
         if kind is Tunnel:
             args["instance_ids"] = self.instance_ids
+        elif len(self.node_names) > 1:
+            args["hosts"] = self._hosts()
         return access_input(kind, **args)
+
+    def _hosts(self) -> list[str]:
+        """The nodes' own names, in the order in which they are asked."""
+        return [f"{node}.{names.zone(self._args.context)}" for node in self.node_names]
 
     def backup_job(self) -> Job:
         """What makes the backups (backup.py): a task of the worker's image, now and then."""
         args, context = self._args, self._args.context
-        hosts = [f"{node}.{names.zone(context)}" for node in self.node_names]
+        hosts = self._hosts()
         known = {"secret_arn": self.users["worker"], "ca_pem": self.ca_pem, "bucket": self.backup_bucket}
         fixed = {"region": context.settings.awsRegion, "hosts": hosts, "port": names.HTTPS_PORT}
         text = pulumi.Output.all(**known).apply(lambda found: json.dumps({**fixed, **found}, sort_keys=True))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import stat
 from pathlib import Path
 
@@ -60,6 +61,19 @@ def test_the_password_and_the_ca_are_there_while_it_is_open_and_gone_after() -> 
         assert Path(reached.ca_file).read_text() == CA
         assert "p" not in repr(reached).replace("port", "").replace("host", "").split("ca_file")[0].split("password")
     assert not Path(reached.ca_file).exists()
+
+
+@mock_aws
+def test_with_several_nodes_one_is_stayed_with_and_one_that_does_not_answer_is_passed_over() -> None:
+    secrets = boto3.client("secretsmanager", region_name=REGION)
+    arn = secrets.create_secret(Name="x", SecretString=json.dumps({"username": "worker", "password": "p"}))["ARN"]
+    with socket.create_server(("127.0.0.1", 0)) as node:
+        port = node.getsockname()[1]
+        hosts = ("nowhere.invalid", "127.0.0.1", "127.0.0.2")
+        with access.InVpc(REGION, arn, CA, hosts).open("clickhouse.internal", port) as reached:
+            assert (reached.host, reached.server_name) == ("127.0.0.1", "")
+    with access.InVpc(REGION, arn, CA, hosts).open("clickhouse.internal", port) as reached:
+        assert reached.host == "clickhouse.internal"
 
 
 @mock_aws

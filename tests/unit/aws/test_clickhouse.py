@@ -137,6 +137,12 @@ class TestOneNode:
         _, direct = declare(clickhouseReach="direct", clickhouseAllowedCidrs=["10.9.0.0/16"])
         assert direct.endpoint.access["class"].endswith(f":{InVpc.__name__}")
 
+    @pytest.mark.parametrize(("more", "expected"), [({}, None), (SEVERAL, NODES)])
+    def test_the_worker_stays_with_one_node(self, more: dict[str, Any], expected: list[str] | None) -> None:
+        _, clickhouse = declare(**more)
+        hosts = clickhouse.access_of("worker")["args"].get("hosts")
+        assert hosts == (expected and [f"{node}.dev.agent-telemetry.internal" for node in expected])
+
 
 class TestCertificates:
     cloud, _ = declare()
