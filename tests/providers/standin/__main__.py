@@ -11,7 +11,7 @@ from tests.providers.standin.protocol import bare
 def main(package: str) -> None:
     """Serves one package; each process loads only its own."""
     bare()
-    from tests.providers.standin.server import sdk_version, serve
+    from tests.providers.standin.process import sdk_version, serve
 
     if package == "aws":
         from tests.providers.standin.aws import Aws as Provider

@@ -22,9 +22,10 @@ from tests.providers.standin import (
     schema,
     wire,
 )
+from tests.providers.standin.changes import changed_paths
 from tests.providers.standin.cloud import ACCOUNT, Refused, Resource
 from tests.providers.standin.data import row
-from tests.providers.standin.server import Failures, StandIn, changed_paths
+from tests.providers.standin.server import Failures, StandIn
 
 REGIONS = ("us-", "eu-", "ap-", "ca-", "sa-", "me-", "af-", "il-", "mx-")
 

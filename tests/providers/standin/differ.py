@@ -8,9 +8,9 @@ from typing import Any
 from pulumi.runtime.proto import provider_pb2
 
 from tests.providers.standin import schema, wire
+from tests.providers.standin.changes import changed_paths
 from tests.providers.standin.data import row
 from tests.providers.standin.naming import DEFAULTS, named_property
-from tests.providers.standin.server import changed_paths
 
 Kind = provider_pb2.PropertyDiff
 

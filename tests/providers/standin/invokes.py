@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from tests.providers.standin import schema
+from tests.providers.standin import policy_documents, schema
 from tests.providers.standin.cloud import ACCOUNT, PARTITION, Cloud, Refused, Resource
 from tests.providers.standin.data import table
 from tests.providers.standin.regions import zone_id, zones
@@ -233,36 +233,7 @@ def _certificate(cloud: Cloud, region: str, given: dict[str, Any]) -> Answer:
 
 @_answers("aws:iam/getPolicyDocument:getPolicyDocument")
 def _policy_document(cloud: Cloud, region: str, given: dict[str, Any]) -> Answer:
-    statements = []
-    for item in given.get("statements") or []:
-        statement: dict[str, Any] = {"Effect": item.get("effect", "Allow")}
-        statement |= {"Sid": item["sid"]} if item.get("sid") else {}
-        for key, name in (
-            ("actions", "Action"),
-            ("notActions", "NotAction"),
-            ("resources", "Resource"),
-            ("notResources", "NotResource"),
-        ):
-            if values := item.get(key):
-                statement[name] = values[0] if len(values) == 1 else values
-        for key, name in (("principals", "Principal"), ("notPrincipals", "NotPrincipal")):
-            if item.get(key):
-                statement[name] = {
-                    one["type"]: one["identifiers"][0] if len(one["identifiers"]) == 1 else one["identifiers"]
-                    for one in item[key]
-                }
-                statement[name] = "*" if statement[name] == {"*": "*"} else statement[name]
-        for one in item.get("conditions") or []:
-            statement.setdefault("Condition", {}).setdefault(one["test"], {})[one["variable"]] = (
-                one["values"][0] if len(one["values"]) == 1 else one["values"]
-            )
-        statements.append(statement)
-    text = json.dumps({"Version": given.get("version", "2012-10-17"), "Statement": statements}, indent=2)
-    return {
-        "json": text,
-        "minifiedJson": json.dumps(json.loads(text)),
-        "id": hashlib.sha256(text.encode()).hexdigest()[:10],
-    }
+    return policy_documents.written(given)
 
 
 def _existing(cloud: Cloud, type_: str, id_: Any) -> Resource:

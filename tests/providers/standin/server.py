@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import re
-import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from concurrent import futures
 from typing import Any
 
 import grpc
@@ -17,11 +13,10 @@ from google.protobuf import empty_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
 
 from tests.providers.standin import faults, operations, schema, wire
+from tests.providers.standin.changes import changed_paths, visible
 from tests.providers.standin.cloud import Cloud, Refused
 
 Failures = list[tuple[str, str]]
-WORKERS = 48
-"""More than the engine's default parallelism, so that no operation waits for a thread."""
 
 
 class Incomplete(Exception):
@@ -146,7 +141,7 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
     def Create(self, request: Any, context: grpc.ServicerContext) -> Any:
         type_, inputs = type_of(request.urn), wire.decode(request.properties)
         if request.preview:
-            return provider_pb2.CreateResponse(id="", properties=wire.encode(_visible(inputs)))
+            return provider_pb2.CreateResponse(id="", properties=wire.encode(visible(inputs)))
 
         def work(note: dict) -> tuple[str, dict]:
             id_, outputs = self.create(type_, request.urn, inputs)
@@ -160,7 +155,7 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
         state, olds, news = (wire.decode(bag) for bag in (request.olds, request.old_inputs, request.news))
         type_ = type_of(request.urn)
         if request.preview:
-            planned = _visible(self.planned(type_, state, olds, news))
+            planned = visible(self.planned(type_, state, olds, news))
             return provider_pb2.UpdateResponse(properties=wire.encode(planned, self.secrets(type_)))
 
         def work(note: dict) -> tuple[str, dict]:
@@ -255,30 +250,8 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
             context.abort(grpc.StatusCode.INTERNAL, traceback.format_exc())
 
 
-def _visible(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if key != "__defaults"}
-
-
 def _verb(op: str) -> str:
     return {"create": "creating", "update": "updating", "delete": "deleting", "read": "reading"}[op]
-
-
-def changed_paths(olds: Mapping[str, Any], news: Mapping[str, Any]) -> list[str]:
-    """The dotted paths whose values differ; list items are not numbered."""
-    found: list[str] = []
-    _compare(_visible(olds), _visible(news), "", found)
-    return sorted(set(found))
-
-
-def _compare(old: Any, new: Any, path: str, found: list[str]) -> None:
-    if isinstance(old, Mapping) and isinstance(new, Mapping) and not wire.is_asset(new):
-        for key in sorted(old.keys() | new.keys()):
-            _compare(old.get(key), new.get(key), f"{path}.{key}" if path else key, found)
-    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        for before, after in zip(old, new, strict=True):
-            _compare(before, after, path, found)
-    elif not wire.same(old, new):
-        found.append(path)
 
 
 def _incomplete_status(error: Incomplete, secret: frozenset[str]) -> Any:
@@ -295,31 +268,3 @@ def _incomplete_status(error: Incomplete, secret: frozenset[str]) -> Any:
     answer.details = error.reason
     answer.trailing_metadata = (("grpc-status-details-bin", status.SerializeToString()),)
     return answer
-
-
-def serve(provider: StandIn) -> None:
-    """Serves until the engine closes the process; the port is the first line of standard output."""
-    server = grpc.server(
-        futures.ThreadPoolExecutor(max_workers=WORKERS),
-        options=[("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)],
-    )
-    provider_pb2_grpc.add_ResourceProviderServicer_to_server(provider, server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    sys.stdout.write(f"{port}\n")
-    sys.stdout.flush()
-    engine = os.getppid()
-    # An engine that was killed closes nothing: its providers end by themselves.
-    while server.wait_for_termination(timeout=1) and os.getppid() == engine:
-        pass
-    server.stop(0)
-
-
-VERSION = re.compile(r'"version": "([^"]+)"')
-
-
-def sdk_version(package: str) -> str:
-    """The version of the installed SDK, which the stand-in claims to be."""
-    found = VERSION.search((schema.sdk_folder(package) / "pulumi-plugin.json").read_text())
-    assert found is not None
-    return found.group(1)

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 from pulumi.runtime.proto import provider_pb2
 
 from tests.providers.standin import check, differ, schema, wire
-from tests.providers.standin.server import Failures, StandIn, changed_paths
+from tests.providers.standin.changes import changed_paths
+from tests.providers.standin.server import Failures, StandIn
 
 
 class Stateless(StandIn):

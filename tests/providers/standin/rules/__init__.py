@@ -18,6 +18,7 @@ from tests.providers.standin.rules import (
     network,
     operations,
     storage,
+    tasks,
 )
 from tests.providers.standin.rules.registry import CHANGED, CREATED, DELETED, GONE, MADE, VALUES, Failures, Known
 
@@ -30,7 +31,19 @@ __all__ = [
     "check_values",
     "one_at_a_time",
 ]
-SERVICES = (certificates, compute, containers, grafana, identity, load_balancing, msk, network, operations, storage)
+SERVICES = (
+    certificates,
+    compute,
+    containers,
+    grafana,
+    identity,
+    load_balancing,
+    msk,
+    network,
+    operations,
+    storage,
+    tasks,
+)
 
 
 def check_values(type_: str, inputs: Mapping[str, Any], region: str) -> Failures:
