@@ -30,10 +30,15 @@ OWN: dict[str, Any] = {
 """In place of the committed files' example values; pins are filled on a networked machine only."""
 
 
+def example_values(stack: str) -> dict[str, Any]:
+    """The committed stack file's settings as they stand."""
+    values = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"]
+    return {key.removeprefix(f"{PROJECT}:"): value for key, value in values.items()}
+
+
 def committed(stack: str) -> dict[str, Any]:
     """The committed stack file's settings with an account's own values."""
-    values = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"]
-    found = {key.removeprefix(f"{PROJECT}:"): value for key, value in values.items()} | OWN
+    found = example_values(stack) | OWN
     if "grafanaViewerGroups" in found:
         found["grafanaViewerGroups"] = ["77a1c2d3-90b1-70c3-1d7e-0a9b3c2d5f11"]
     return found

@@ -1,15 +1,20 @@
-"""The stack `prod` under the real engine on a stand-in account."""
+"""The stack `prod` under the real engine on a stand-in account: refused, up, and its nodes changed one at a time."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
 
-from tests.engine.aws_engine import Engine
+from tests.engine.aws_engine import Engine, Run, example_values
 from tests.engine.aws_world import World, aws_world
 
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = pytest.mark.timeout(900)
+INSTANCE, VOLUME = "aws:ec2/instance:Instance", "aws:ebs/volume:Volume"
+ATTACHMENT, APPLIED = "aws:ec2/volumeAttachment:VolumeAttachment", "pulumi-python:dynamic/aws:Applied"
+SERVERS = [f"clickhouse-{number}" for number in (1, 2, 3)]
+KEEPERS = [f"keeper-{number}" for number in (1, 2, 3)]
 
 
 @pytest.fixture(scope="module")
@@ -23,14 +28,90 @@ def prod(world: World) -> Engine:
     return world.engine("prod")
 
 
-def test_up(world: World, prod: Engine) -> None:
+def order(ran: Run) -> list[str]:
+    """The nodes that the command touched, in their order. Fails when a second one was touched before the first served."""
+    steps = [step for step in ran.of(INSTANCE, ATTACHMENT, APPLIED) if step.op != "same"]
+    touched: list[str] = []
+    for step in steps:
+        node = "-".join(step.name.split("-")[:2])
+        if not touched or touched[-1] != node:
+            touched.append(node)
+    again = [node for node, times in Counter(touched).items() if times > 1]
+    assert not again, f"{again} were touched again after another one: {touched}"
+    return touched
+
+
+def test_an_up_with_the_committed_example_values_names_them_all_and_makes_nothing(world: World, prod: Engine) -> None:
+    own = dict(prod.settings)
+    prod.configure(**example_values("prod"))
+    ran = prod.up()
+    prod.configure(**own)
+    assert not ran.ok and world.cloud.operations("create") == []
+    for key in ("awsAccount", "collectorDomain", "collectorCertificateArn", "grafanaAdminGroups", "alarmEmails"):
+        assert f"{key}: still an example value" in ran.output
+
+
+def test_an_up_gives_the_whole_pipeline(world: World, prod: Engine) -> None:
     ran = prod.up()
     print(f"up {ran.seconds:.1f} s", *ran.slowest(), sep="\n")
     assert ran.ok, ran.output
     assert ran.changed.keys() == {"create"}
+    assert order(ran) == [*KEEPERS, *SERVERS], "a server wants its Keepers, a node the one before it"
+    assert world.rows("SELECT count() FROM telemetry.spans_raw WHERE tenant_id = 'canary'") == "1"
+    assert len(ran.outputs["clickhouseNodes"]) == 3 and world.doors.refused == []
 
 
 def test_a_second_up_changes_nothing(prod: Engine) -> None:
     ran = prod.up()
-    print(f"second up {ran.seconds:.1f} s")
     assert ran.ok and ran.changed == {}, ran.output
+
+
+def test_a_setting_of_clickhouse_reaches_node_after_node_in_place(world: World, prod: Engine) -> None:
+    world.cloud.forget_operations()
+    before = len(world.nodes.applied)
+    prod.configure(clickhouseCacheGiB=200)
+    ran = prod.up()
+    assert ran.ok, ran.output
+    assert ran.changed.keys() == {"update"} and order(ran) == SERVERS
+    assert [apply.node for apply in world.nodes.applied[before:]] == SERVERS
+    name = "files/etc/clickhouse-server/config.d/20-storage.xml"
+    assert all(str(200 * 2**30) in apply.files[name] for apply in world.nodes.applied[before:])
+    assert world.cloud.operations("update", INSTANCE) == [] and world.cloud.operations("update", VOLUME) == []
+
+
+def test_a_bigger_machine_is_stopped_and_started_in_place_one_after_the_other(world: World, prod: Engine) -> None:
+    world.cloud.forget_operations()
+    prod.configure(clickhouseInstanceType="r7g.4xlarge")
+    ran = prod.up()
+    assert ran.ok, ran.output
+    assert order(ran) == SERVERS
+    assert [op.name for op in world.cloud.operations("update", INSTANCE)] == SERVERS
+    assert world.cloud.operations("delete", INSTANCE) == []
+
+
+def test_another_image_replaces_node_after_node_and_no_volume(world: World, prod: Engine) -> None:
+    volumes = {item.id for item in world.cloud.state.all(VOLUME)}
+    rows = world.rows("SELECT count() FROM telemetry.spans_raw")
+    world.cloud.forget_operations()
+    prod.configure(clickhouseAmi=world.cloud.image())
+    ran = prod.up()
+    assert ran.ok, ran.output
+    assert order(ran) == [*KEEPERS, *SERVERS]
+    replaced = [op.name for op in world.cloud.operations("create", INSTANCE)]
+    assert replaced == [*KEEPERS, *SERVERS]
+    for op in ("create", "update", "delete"):
+        assert world.cloud.operations(op, VOLUME) == []
+    assert {item.id for item in world.cloud.state.all(VOLUME)} == volumes
+    assert {item.get("volumeId") for item in world.cloud.state.all(ATTACHMENT)} == volumes
+    assert int(world.rows("SELECT count() FROM telemetry.spans_raw")) >= int(rows)
+
+
+def test_a_destroy_is_refused_while_protect_is_set(world: World, prod: Engine) -> None:
+    world.cloud.forget_operations()
+    ran = prod.destroy()
+    assert not ran.ok and "protect" in ran.output
+    assert world.cloud.operations("delete") == []
+    kept = Counter(item["type"] for item in prod.resources if item.get("retainOnDelete") and item.get("protect"))
+    assert kept[VOLUME] == 9 and kept["aws:msk/cluster:Cluster"] == 1 and kept["aws:kms/key:Key"] == 1
+    assert kept["aws:msk/topic:Topic"] == 2 and kept["aws:grafana/workspace:Workspace"] == 1
+    assert kept["aws:s3/bucket:Bucket"] == sum(item["type"] == "aws:s3/bucket:Bucket" for item in prod.resources)
