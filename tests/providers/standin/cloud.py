@@ -28,7 +28,13 @@ TABLES = Path(__file__).with_name("cloud.sql")
 
 
 def _alive(pid: int) -> bool:
-    return Path(f"/proc/{pid}").exists()
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 class Refused(Exception):
