@@ -135,7 +135,7 @@ def test_a_collector_setting_rolls_the_service(world: World, dev: Engine) -> Non
     ran = dev.up()
     assert ran.ok, ran.output
     assert "collector-service" in ran.changed["update"] and "collector-rollout" in ran.changed["update"]
-    assert [name for name in ran.changed.get("create-replacement", [])] == ["collector-task"]
+    assert ran.changed["create-replacement"] == ["collector-task-definition"]
     (service,) = [item for item in world.cloud.operations("update", SERVICE) if item.error is None]
     assert service.changed == ("taskDefinition",)
     assert not any("clickhouse" in name and "applied" in name for name in ran.changed["update"])
