@@ -111,3 +111,23 @@ def project_file() -> str:
     text = yaml.safe_dump(head, sort_keys=False, width=120)
     block = yaml.safe_dump({"config": config_schema()}, sort_keys=False, width=110, allow_unicode=True)
     return text + "# Made from infra/settings/ by `telemetry settings --write`; a test compares them.\n" + block
+
+
+TABLE_BEGIN, TABLE_END = "<!-- settings: made by `telemetry settings --write` -->", "<!-- end of settings -->"
+
+
+def settings_table() -> str:
+    """README's table of every key."""
+    rows = ["| key | type | default | |", "|---|---|---|---|"]
+    for key, entry in config_schema().items():
+        default = json.dumps(entry["default"])
+        text = str(entry["description"]).replace("|", "\\|")
+        rows.append(f"| `{key}` | {entry['type']} | `{default}` | {text} |")
+    return "\n".join(rows)
+
+
+def with_settings_table(readme: str) -> str:
+    """README with the table as it should be between its two marks."""
+    before, _, rest = readme.partition(TABLE_BEGIN)
+    _, _, after = rest.partition(TABLE_END)
+    return f"{before}{TABLE_BEGIN}\n\n{settings_table()}\n\n{TABLE_END}{after}"

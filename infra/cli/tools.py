@@ -11,7 +11,7 @@ import typer
 
 from infra.cli.console import Name, console
 from infra.cli.local import stack_platform
-from infra.config import project_file
+from infra.config import project_file, with_settings_table
 from infra.paths import ROOT, STACKS
 
 OF_A_LOCAL_STACK = ("PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE", "PULUMI_HOME")
@@ -54,5 +54,7 @@ def settings(write: Annotated[bool, typer.Option("--write", help="Write Pulumi.y
     """Prints Pulumi.yaml as made from infra/settings/."""
     if write:
         (ROOT / "Pulumi.yaml").write_text(project_file())
+        readme = ROOT / "README.md"
+        readme.write_text(with_settings_table(readme.read_text()))
     else:
         sys.stdout.write(project_file())

@@ -48,6 +48,9 @@ def test_every_wrong_setting_is_listed_at_once() -> None:
 
 def test_pulumi_yaml_is_what_the_settings_make() -> None:
     assert (ROOT / "Pulumi.yaml").read_text() == config.project_file(), "run `telemetry settings --write`"
+    readme = (ROOT / "README.md").read_text()
+    assert readme == config.with_settings_table(readme), "run `telemetry settings --write`"
+    assert f"`{next(iter(config.config_schema()))}`" in readme
 
 
 def test_every_setting_has_a_description_and_a_default() -> None:
