@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from infra.aws.clickhouse.apply import databases
 from infra.endpoints import KafkaAddress
 from infra.local.toolchain import ensure
 from infra.local.toolchain.builds import OTHER_ENGINES
@@ -124,3 +125,20 @@ def test_another_mistake_would_be_seen_before_the_keeper_is_missed(engine: Engin
 def test_a_database_of_several_nodes_lacks_nothing_but_the_keeper(engine: Engine) -> None:
     (made,) = [statement for statement in statements(*FILES) if statement.startswith("CREATE DATABASE")]
     assert "without ZooKeeper" in engine.answer(made)["error"]
+
+
+def test_so_does_what_a_node_runs_to_join(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    run: list[str] = []
+    answers = {"SELECT engine": "", "SELECT count()": "1"}
+
+    def query(_: Any, sql: str, *__: Any) -> str:
+        run.append(sql)
+        return next((said for begin, said in answers.items() if sql.startswith(begin)), "")
+
+    monkeypatch.setattr(databases, "query", query)
+    databases._make({"name": "clickhouse-1"}, "elsewhere")
+    (dropped,) = [sql for sql in run if sql.startswith("SYSTEM DROP")]
+    (made,) = [sql for sql in run if sql.startswith("CREATE")]
+    assert "error" not in engine.answer(f"SELECT formatQuery({sql_string(dropped)})")
+    assert "without ZooKeeper" in engine.answer(made)["error"]
+    assert "UNKNOWN_SETTING" in engine.answer(made.replace("logs_to_keep", "logs_to_forget"))["error"]

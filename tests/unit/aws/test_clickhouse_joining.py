@@ -74,8 +74,10 @@ def replica(one_node: Machine) -> Iterator[Replica]:
 
 
 CREATED = [
-    "CREATE DATABASE telemetry ENGINE = Replicated('/clickhouse/databases/telemetry', '{shard}', '{replica}')",
-    "CREATE DATABASE telemetry_tenant ENGINE = Replicated('/clickhouse/databases/telemetry_tenant', '{shard}', '{replica}')",
+    "CREATE DATABASE telemetry ENGINE = Replicated('/clickhouse/databases/telemetry', '{shard}', '{replica}') "
+    "SETTINGS logs_to_keep = 10000",
+    "CREATE DATABASE telemetry_tenant ENGINE = Replicated('/clickhouse/databases/telemetry_tenant', '{shard}', '{replica}') "
+    "SETTINGS logs_to_keep = 10000",
 ]
 
 

@@ -17,10 +17,14 @@ FRAGMENT = "/etc/clickhouse-server/config.d/95-joining.xml"
 KEEP_HOST_NAME = "/etc/cloud/cloud.cfg.d/99-agent-telemetry.cfg"
 SHARD = "1"
 JOIN_SECONDS = 600
+LOG_ENTRIES = 10_000
+"""Keeper's log of DDL. A node that was away for no more than this does it in its order, Kafka tables last; for longer, it
+makes all tables in an order of its own. An ingest change is some 120 entries."""
 
 
 def name_host(files: Files, plan: Mapping[str, Any]) -> None:
-    """Keeper knows a database's replica by its machine's name: the node's own, which a replaced instance has as well."""
+    """Keeper knows a database's replica by a host's name. It must be the node's own, which a replaced instance has as well:
+    interserver_http_host is, but older versions take the machine's."""
     if not plan["replicated"]:
         return
     files.write(KEEP_HOST_NAME, "preserve_hostname: true\n", 0o644)
@@ -66,7 +70,8 @@ def _make(plan: Mapping[str, Any], name: str) -> None:
         replica = f"'{plan['name']}' FROM SHARD '{SHARD}' FROM ZKPATH '{path}'"
         query(plan, f"SYSTEM DROP DATABASE REPLICA {replica} WITH TABLES", JOIN_SECONDS)
         say(f"{plan['name']}: its volume holds no {name}; all of it comes from the other nodes")
-    query(plan, f"CREATE DATABASE {name} ENGINE = Replicated('{path}', '{{shard}}', '{{replica}}')", JOIN_SECONDS)
+    engine = f"Replicated('{path}', '{{shard}}', '{{replica}}') SETTINGS logs_to_keep = {LOG_ENTRIES}"
+    query(plan, f"CREATE DATABASE {name} ENGINE = {engine}", JOIN_SECONDS)
 
 
 def _known(plan: Mapping[str, Any], path: str) -> bool:
