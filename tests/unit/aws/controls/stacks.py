@@ -115,7 +115,7 @@ class Declared:
 
     def changed(self) -> Declared:
         """A copy to break."""
-        return copy.deepcopy(self)
+        return Declared(self.variant, self.prod, copy.deepcopy(self.made), set(self.protected))
 
 
 def given_network(token: str, args: dict[str, Any]) -> dict[str, Any]:
