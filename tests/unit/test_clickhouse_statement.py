@@ -10,6 +10,9 @@ from infra.local.clickhouse import command
 from infra.local.clickhouse.errors import ServerError
 from infra.local.clickhouse.restrictions import check
 from infra.local.clickhouse.statement import parse
+from infra.local.clickhouse.users import User
+
+DASHBOARDS = User("dashboards", None, (), "dashboards")
 
 
 class TestOneStatement:
@@ -118,14 +121,14 @@ class TestClosed:
     )
     def test_for_other_users(self, text: str):
         with pytest.raises(ServerError) as caught:
-            check("dashboards", "telemetry", parse(text.encode()), frozenset({"url", "numbers"}))
+            check(DASHBOARDS, "telemetry", parse(text.encode()), frozenset({"url", "numbers"}))
         assert caught.value.code == 497
 
     @pytest.mark.parametrize(
         "text", ["SELECT url FROM t", "SELECT * FROM numbers(3)", "SELECT name FROM system.tables", "SHOW TABLES"]
     )
     def test_but_not_this(self, text: str):
-        check("dashboards", "telemetry", parse(text.encode()), frozenset({"url", "numbers"}))
+        check(DASHBOARDS, "telemetry", parse(text.encode()), frozenset({"url", "numbers"}))
 
 
 class TestErrors:
