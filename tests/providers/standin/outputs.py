@@ -149,7 +149,8 @@ def after_update(maker: Maker, state: Mapping[str, Any], changed: list[str]) -> 
     for key, value in (maker.rule.get("defaults") or {}).items():
         if maker.values.get(key) is None:
             maker.values[key] = value
-    for key in inputs_known & set((maker.rule.get("outputs") or {}).keys()):
+    # A name that was made from a prefix is no input either.
+    for key in {*(maker.rule.get("outputs") or {}), named_property(maker.type) or "name"} & inputs_known:
         if maker.values.get(key) is None and state.get(key) is not None:
             maker.values[key] = state[key]
     for key in moving(maker.type, changed):
