@@ -133,7 +133,7 @@ class Nodes:
         users = {found["username"]: found["password"] for name, found in secrets.items() if name.startswith("users.")}
 
         def answer(method: str, path: str, headers: Headers, body: bytes) -> Answer:
-            return self._query(users, method, path, headers, body)
+            return self._query(users, plan["replicated"], method, path, headers, body)
 
         server = self._servers.get(instance)
         if server is None:
@@ -142,7 +142,9 @@ class Nodes:
             server.handle, server.context = answer, context
         self._note()
 
-    def _query(self, users: dict[str, str], method: str, path: str, headers: Headers, body: bytes) -> Answer:
+    def _query(
+        self, users: dict[str, str], several: bool, method: str, path: str, headers: Headers, body: bytes
+    ) -> Answer:
         """One request as a signed-in user; the engine behind knows its operator and `dashboards` only."""
         try:
             user, password = credentials(headers, {})
@@ -155,6 +157,10 @@ class Nodes:
         kept["x-clickhouse-user"] = user if user == "dashboards" else "default"
         # A server finds the schemas in its format_schema_path, where the bundle has put them; this engine does not.
         here = body.replace(b"'otlp.proto:", f"'{CONFIGS}/otlp/otlp.proto:".encode())
+        try:
+            here = _without_keeper(here, several)
+        except NodeError as error:
+            return 500, {"X-ClickHouse-Exception-Code": "80"}, str(error).encode()
         return forward(self.engine_port, method, path, kept, here)
 
     def _note(self) -> None:
@@ -167,6 +173,27 @@ class Nodes:
         partial = self.ports_file.with_suffix(".partial")
         partial.write_text(json.dumps(known))
         partial.replace(self.ports_file)
+
+
+def _without_keeper(body: bytes, several: bool) -> bytes:
+    """DDL for the one engine behind all nodes, which has no Keeper; what the nodes' own would refuse is refused."""
+    if b"ENGINE = Replicated" in body and not several:
+        raise NodeError("Code: 225. DB::Exception: Can't create replicated table without ZooKeeper. (NO_ZOOKEEPER)")
+    if (
+        several
+        and re.search(rb"ENGINE = \w*MergeTree", body)
+        and not re.search(rb"ENGINE = Replicated\w*MergeTree", body)
+    ):
+        raise NodeError("Code: 80. DB::Exception: Only tables with a Replicated engine are allowed. (INCORRECT_QUERY)")
+    if several and re.search(rb"CREATE DATABASE", body) and b"_tenant" in body and b"ENGINE = Replicated(" not in body:
+        raise NodeError("Code: 80. DB::Exception: a database of this node alone. (INCORRECT_QUERY)")
+    if several:
+        # Each node has made the shared databases when it joined.
+        asked = b"SELECT engine FROM system.databases WHERE name ="
+        body = body.replace(asked, b"SELECT 'Replicated' AS engine FROM system.one WHERE '' !=")
+        body = re.sub(rb"^SYSTEM SYNC DATABASE REPLICA \w+", b"SELECT 1", body)
+    tables = re.sub(rb"ENGINE = Replicated(\w*MergeTree)", rb"ENGINE = \1", body)
+    return re.sub(rb" ENGINE = Replicated\([^)]*\)", b"", tables)
 
 
 def _asked(script: str) -> tuple[str, str, str]:
