@@ -88,7 +88,9 @@ def test_no_list_names_what_nobody_makes() -> None:
 
 
 def test_the_table_names_each_control_and_says_what_is_tested() -> None:
-    rows = re.findall(r"^\| ([A-Za-z0-9]+\.\d+) \|.*\| (.+) \|$", (ROOT / "docs" / "controls.md").read_text(), re.MULTILINE)
+    rows = re.findall(
+        r"^\| ([A-Za-z0-9]+\.\d+) \|.*\| (.+) \|$", (ROOT / "docs" / "controls.md").read_text(), re.MULTILINE
+    )
     table = dict(rows)
     assert len(table) == len(rows), "a control stands in it twice"
     assert {id_ for id_, where in table.items() if "tested" in where} == set(CONTROLS)

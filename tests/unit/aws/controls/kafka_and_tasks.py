@@ -153,7 +153,9 @@ def environments_hold_no_credential(stack: Declared) -> Iterator[str]:
 
 @control("ECS.9", TASK, breaks=[put(TASK, f"{FIRST}.logConfiguration", None)])
 def containers_write_a_log(stack: Declared) -> Iterator[str]:
-    yield from each_container(stack, lambda found: (found.get("logConfiguration") or {}).get("logDriver"), "no log")
+    yield from each_container(
+        stack, lambda found: bool((found.get("logConfiguration") or {}).get("logDriver")), "no log"
+    )
 
 
 @control(

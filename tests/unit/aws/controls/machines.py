@@ -32,7 +32,9 @@ SSM = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
 )
 def disks_are_encrypted(stack: Declared) -> Iterator[str]:
     yield from missing(
-        stack.of(VOLUME), lambda item: item.inputs.get("encrypted") is True and bool(item.inputs.get("kmsKeyId")), "open"
+        stack.of(VOLUME),
+        lambda item: item.inputs.get("encrypted") is True and bool(item.inputs.get("kmsKeyId")),
+        "open",
     )
     yield from missing(
         stack.of(INSTANCE),

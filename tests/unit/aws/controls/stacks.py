@@ -11,7 +11,7 @@ from typing import Any
 
 from pulumi.runtime import settings as runtime
 
-from tests.unit.aws.mocks import Cloud, Made
+from tests.unit.aws.mocks import Cloud, Made, value
 from tests.unit.aws.test_program import run_program
 
 ACCOUNT = "111122223333"
@@ -103,9 +103,9 @@ class Declared:
     def policies(self) -> Iterator[tuple[Made, list[dict[str, Any]]]]:
         """Every policy document in any input of any resource, whatever the input's name."""
         for item in self.made:
-            for value in item.inputs.values():
-                if isinstance(value, str) and value.startswith("{") and '"Statement"' in value:
-                    yield item, json.loads(value)["Statement"]
+            for text in item.inputs.values():
+                if isinstance(text, str) and text.startswith("{") and '"Statement"' in text:
+                    yield item, json.loads(text)["Statement"]
 
     def containers(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Every container of every task definition."""
@@ -134,8 +134,8 @@ def declared(variant: str) -> Declared:
     cloud = Cloud(outputs=OUTPUTS, answer=given_network if variant == "given" else None)
     found = run_program(stack, False, cloud, **{**OWN, **more})
     protected = {name for (_, name), options in found.options.items() if options.protect}
-    root = runtime.get_root_resource()
-    return Declared(variant, stack == "prod", cloud.made, protected, dict(getattr(root, "outputs", {}) or {}))
+    outputs: Any = getattr(runtime.get_root_resource(), "outputs", None)
+    return Declared(variant, stack == "prod", cloud.made, protected, value(dict(outputs or {})))
 
 
 def actions(statement: dict[str, Any]) -> list[str]:

@@ -139,7 +139,7 @@ def buckets_are_encrypted_with_the_stack_s_key(stack: Declared) -> Iterator[str]
         found = by_bucket[bucket.id].inputs["rules"] if bucket.id in by_bucket else []
         ways = [rule["applyServerSideEncryptionByDefault"] for rule in found]
         with_key = [way["sseAlgorithm"] == "aws:kms" and bool(way.get("kmsMasterKeyId")) for way in ways]
-        if not ways or not all(with_key) and bucket.id not in logs:
+        if not ways or (not all(with_key) and bucket.id not in logs):
             yield f"{bucket.name}: not by the stack's key"
 
 

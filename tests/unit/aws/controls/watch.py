@@ -27,5 +27,7 @@ def logs_are_kept_for_a_year_in_prod(stack: Declared) -> Iterator[str]:
     """And nowhere for ever."""
     least = YEAR if stack.prod else 1
     yield from missing(
-        stack.of(LOG_GROUP), lambda item: (item.inputs.get("retentionInDays") or 0) >= least, "kept too short or for ever"
+        stack.of(LOG_GROUP),
+        lambda item: (item.inputs.get("retentionInDays") or 0) >= least,
+        "kept too short or for ever",
     )
