@@ -1,4 +1,4 @@
-"""What a client does where several nodes hold all data, and nothing where one does (docs/decisions/0006-replicas.md).
+"""What a client does where several nodes hold all data, and nothing where one does (docs/decisions/0008-replicas.md).
 
 A node knows at once what was stored through it, and a moment later what was stored through another one.
 """

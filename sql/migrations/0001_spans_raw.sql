@@ -1,6 +1,6 @@
 -- One row a span, and the view that people query.
 -- kind: metadata
-{# `replicated`, here and in every file after this: several nodes hold all data (docs/decisions/0006-replicas.md). Where a
+{# `replicated`, here and in every file after this: several nodes hold all data (docs/decisions/0008-replicas.md). Where a
    table lies in Keeper is the server's default (default_replica_path). Two blocks that are equal are two blocks. #}
 
 -- The key ends in the span's identity: a span sent again collapses on merge, and at once for readers with FINAL.

@@ -98,7 +98,7 @@ def test_every_database_that_a_migration_makes_is_on_every_node() -> None:
 
 
 def test_nothing_that_a_replicated_database_refuses() -> None:
-    """CREATE … AS SELECT with rows, POPULATE, DETACH, explicit UUIDs: docs/decisions/0006-replicas.md."""
+    """CREATE … AS SELECT with rows, POPULATE, DETACH, explicit UUIDs: docs/decisions/0008-replicas.md."""
     for statement in SEVERAL:
         text = " ".join(words(statement)).upper()
         assert not re.search(r"\bPOPULATE\b|\bDETACH\b|\bUUID '", text), statement[:200]

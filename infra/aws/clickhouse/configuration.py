@@ -130,7 +130,7 @@ def server_plan(node: str, host: str, replicated: bool) -> dict[str, Any]:
         "owned_folders": [f"{names.SERVER_CONFIG}/config.d", f"{names.SERVER_CONFIG}/users.d"],
         "error_log": f"{names.LOGS}/clickhouse-server.err.log",
         "replicated": replicated,
-        # All that is in them is on every node (docs/decisions/0006-replicas.md).
+        # All that is in them is on every node (docs/decisions/0008-replicas.md).
         "databases": [DATABASE, f"{DATABASE}_tenant"] if replicated else [],
         "https_port": names.HTTPS_PORT,
     }
