@@ -85,7 +85,7 @@ def show(stack: str, parts: Parts, after: Sequence[pulumi.Resource]) -> None:
     """Dashboards in a folder of the stack's own, on a data source that can only read."""
     if parts.grafana is None or parts.dashboards is None:
         return
-    from infra.dashboards.overview import overview
+    from infra.dashboards.catalogue import build_all
 
     uid = f"{PROJECT}-{stack}"
     plugin = Plugin("grafana-plugin", parts.grafana)
@@ -98,15 +98,11 @@ def show(stack: str, parts: Parts, after: Sequence[pulumi.Resource]) -> None:
         pulumi.ResourceOptions(depends_on=[plugin, *after]),
     )
     folder = Folder("grafana-folder", parts.grafana, uid, f"Agents ({stack})")
-    Dashboard(
-        "dashboard-overview",
-        parts.grafana,
-        f"{uid}-overview",
-        uid,
-        overview(f"{uid}-overview"),
-        pulumi.ResourceOptions(depends_on=[folder, source]),
-    )
-    pulumi.export("dashboard", pulumi.Output.format("{}/d/{}-overview", parts.grafana.url, uid))
+    opts = pulumi.ResourceOptions(depends_on=[folder, source])
+    models = build_all(uid)
+    for slug, model in models.items():
+        Dashboard(f"dashboard-{slug}", parts.grafana, model["uid"], uid, model, opts)
+    pulumi.export("dashboard", pulumi.Output.format("{}/d/{}", parts.grafana.url, models["overview"]["uid"]))
 
 
 def prove(parts: Parts, migrations: Migrations, ingest: Ingest) -> Canary:

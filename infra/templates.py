@@ -37,3 +37,9 @@ def render(path: Path, values: Mapping[str, Any]) -> str:
     """
     base = next((f for f in (SQL, CONFIGS) if path.is_relative_to(f)), path.parent)
     return _environment(base).get_template(path.relative_to(base).as_posix()).render(values)
+
+
+def module(path: Path) -> Any:
+    """What the file at `path` sets, as attributes."""
+    base = next((f for f in (SQL, CONFIGS) if path.is_relative_to(f)), path.parent)
+    return _environment(base).get_template(path.relative_to(base).as_posix()).module

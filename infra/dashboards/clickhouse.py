@@ -1,31 +1,46 @@
-"""Queries of the ClickHouse data source in panels and variables: a file of sql/queries each, by name."""
+"""Queries of the ClickHouse data source in panels and variables: a file of sql/queries/dashboards each, by name."""
 
 from __future__ import annotations
 
-import json
+import re
+from functools import cache
 from typing import Any, Literal
 
 from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.cog import builder, variants
 from grafana_foundation_sdk.models.dashboard import DataSourceRef, VariableOption, VariableRefresh
 
+from infra.dashboards.objectives import objectives
 from infra.paths import SQL
 from infra.postdeploy.grafana import PLUGIN
+from infra.templates import render
 
 QUERIES = SQL / "queries" / "dashboards"
 SOURCE = DataSourceRef(type_val=PLUGIN, uid="${datasource}")
 """Through a variable: the same dashboard serves every data source, a tenant's too."""
-FORMATS = {"timeseries": 0, "table": 1}
+Kind = Literal["timeseries", "table", "logs", "traces"]
+FORMATS = {"timeseries": 0, "table": 1, "logs": 2, "traces": 3}
 """Of the plugin's older query models; newer ones read queryType."""
+ALL = "'*'"
+"""Stands for All as it is written here, quotes and all: Grafana does not escape what the dashboard itself says."""
+VARIABLES = ("environment", "tenant", "service", "agent", "model", "workflow", "tool")
+"""In the order in which they narrow each other down."""
+_USED = re.compile(r"\$\{(\w+)")
 
 
+@cache
 def sql(name: str) -> str:
-    """The query's text. Raises FileNotFoundError."""
-    return (QUERIES / f"{name}.sql").read_text()
+    """The query's text, with Grafana's macros and variables. Raises jinja2.TemplateNotFound."""
+    return render(QUERIES / f"{name}.sql", {"slos": [objective.model_dump() for objective in objectives()]})
+
+
+def variables_of(name: str) -> list[str]:
+    """The variables that the query filters by, each once, in the query's order."""
+    return list(dict.fromkeys(_USED.findall(sql(name))))
 
 
 class _Query(variants.Dataquery):
-    def __init__(self, name: str, kind: Literal["timeseries", "table"], ref: str):
+    def __init__(self, name: str, kind: Kind, ref: str):
         self._name, self._kind, self._ref = name, kind, ref
 
     def to_json(self) -> dict[str, Any]:
@@ -42,7 +57,7 @@ class _Query(variants.Dataquery):
 class Query(builder.Builder[variants.Dataquery]):
     """The query `name` as a panel's target."""
 
-    def __init__(self, name: str, kind: Literal["timeseries", "table"] = "timeseries", ref: str = "A"):
+    def __init__(self, name: str, kind: Kind = "timeseries", ref: str = "A"):
         self._query = _Query(name, kind, ref)
 
     def build(self) -> variants.Dataquery:
@@ -54,22 +69,16 @@ def data_source_variable() -> dashboard.DatasourceVariable:
     return dashboard.DatasourceVariable("datasource").label("ClickHouse").type(PLUGIN)
 
 
-def variable(name: str, label: str, query: str) -> dashboard.QueryVariable:
+def query_variable(name: str) -> dashboard.QueryVariable:
     """A variable of several values, All at first, asked again when the time range changes."""
     return (
         dashboard.QueryVariable(name)
-        .label(label)
+        .label(name.capitalize())
         .datasource(SOURCE)
-        .query(sql(query))
+        .query(sql(f"variable_{name}"))
         .multi(True)
         .include_all(True)
+        .all_value(ALL)
         .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
         .current(VariableOption(selected=True, text="All", value="$__all"))
     )
-
-
-def as_json(built: dashboard.Dashboard) -> dict[str, Any]:
-    """The dashboard as plain values."""
-    from grafana_foundation_sdk.cog.encoder import JSONEncoder
-
-    return json.loads(JSONEncoder(sort_keys=True).encode(built.build()))

@@ -4,79 +4,115 @@ from __future__ import annotations
 
 from typing import Any
 
-from grafana_foundation_sdk.builders import common, dashboard, table, timeseries
-from grafana_foundation_sdk.models.common import LegendDisplayMode, LegendPlacement, StackingMode
+from infra.dashboards.page import drill, page
+from infra.dashboards.panels import COUNT, MS, SECONDS, SHARE, USD, figure, grid, line
 
-from infra.dashboards.clickhouse import SOURCE, Query, as_json, data_source_variable, variable
-
-TITLE = "Agents: overview"
-HEIGHT = 9
+VARIABLES = ("environment", "tenant", "service", "agent", "model", "workflow")
 
 
-def overview(uid: str) -> dict[str, Any]:
+def overview(prefix: str) -> dict[str, Any]:
     """The dashboard's JSON."""
-    return as_json(
-        dashboard.Dashboard(TITLE)
-        .uid(uid)
-        .description("Traces, latency, errors and cost of all agents, by tenant and environment.")
-        .tags(["agent-telemetry"])
-        .time("now-1h", "now")
-        .refresh("30s")
-        .timezone("browser")
-        .editable()
-        .with_variable(data_source_variable())
-        .with_variable(variable("tenant", "Tenant", "variable_tenant"))
-        .with_variable(variable("env", "Environment", "variable_env"))
-        .with_panel(
-            _line("Traces a minute", "Distinct traces with a span in the minute.", "short", "overview_traces", 8)
-        )
-        .with_panel(
-            _line(
-                "Error rate by service",
-                "Spans with status error as a share of all.",
-                "percentunit",
-                "overview_error_rate",
-                8,
-            )
-        )
-        .with_panel(
-            _line(
-                "Latency", "Quantiles of all spans, 1 % exact: agents' runs last minutes.", "ms", "overview_latency", 8
-            )
-        )
-        .with_panel(
-            _line(
-                "Cost a minute by model", "As booked at ingest; model calls only.", "currencyUSD", "overview_cost", 14
-            ).stacking(common.StackingConfig().mode(StackingMode.NORMAL))
-        )
-        .with_panel(
-            table.Panel()
-            .title("Tenants")
-            .description("Cost, model calls, tokens and unpriced calls in the time range, the costliest first.")
-            .datasource(SOURCE)
-            .span(10)
-            .height(HEIGHT)
-            .override_by_name("usd", [{"id": "unit", "value": "currencyUSD"}])  # pyright: ignore[reportArgumentType]
-            .with_target(Query("overview_tenants", "table"))
-        )
-    )
-
-
-def _line(title: str, description: str, unit: str, query: str, span: int) -> timeseries.Panel:
-    return (
-        timeseries.Panel()
-        .title(title)
-        .description(description)
-        .datasource(SOURCE)
-        .unit(unit)
-        .span(span)
-        .height(HEIGHT)
-        .fill_opacity(10)
-        .legend(
-            common.VizLegendOptions()
-            .display_mode(LegendDisplayMode.LIST)
-            .placement(LegendPlacement.BOTTOM)
-            .show_legend(True)
-        )
-        .with_target(Query(query))
+    trace = drill(prefix, "traces", ("environment", "tenant"), {"trace_id": "trace_id"}, "Open the trace")
+    tenant = drill(prefix, "cost", [name for name in VARIABLES if name != "tenant"], {"tenant": "tenant"}, "Its cost")
+    service = drill(prefix, "slos", ("environment", "tenant"), {"service": "service"}, "Its objectives")
+    bad = {0: "green", 0.01: "orange", 0.02: "red"}
+    return page(
+        prefix,
+        "overview",
+        "Agents: overview",
+        "Traces, latency, errors and cost of all agents: what is going on now.",
+        VARIABLES,
+        [
+            (
+                "Now",
+                [
+                    figure(
+                        "Last arrival",
+                        "Time since ClickHouse stored anything.",
+                        "overview_live",
+                        "seconds",
+                        SECONDS,
+                        3,
+                        {0: "green", 60: "orange", 300: "red"},
+                    ),
+                    figure(
+                        "Traces a minute",
+                        "Distinct traces over the range's minutes.",
+                        "overview_totals",
+                        "traces_a_minute",
+                        COUNT,
+                        3,
+                    ),
+                    figure(
+                        "Error rate",
+                        "Share of spans with status error.",
+                        "overview_totals",
+                        "error_rate",
+                        SHARE,
+                        3,
+                        bad,
+                    ),
+                    figure("Latency p95", "95 of 100 spans took at most this.", "overview_totals", "p95", MS, 3),
+                    figure("Cost", "As booked at ingest, model calls only.", "overview_cost_totals", "usd", USD, 3),
+                    figure("Tokens", "In and out, model calls only.", "overview_cost_totals", "tokens", COUNT, 3),
+                    figure("Model calls", "Calls of a model.", "overview_cost_totals", "model_calls", COUNT, 3),
+                    figure(
+                        "Unpriced",
+                        "Share of model calls without a known cost: what the cost does not tell.",
+                        "overview_cost_totals",
+                        "unpriced_share",
+                        SHARE,
+                        3,
+                        {0: "green", 0.01: "orange", 0.05: "red"},
+                    ),
+                ],
+            ),
+            (
+                "Over time",
+                [
+                    line("Traces a minute", "Distinct traces with a span then.", "overview_traces", COUNT),
+                    line("Error rate by service", "Share of spans with status error.", "overview_error_rate", SHARE),
+                    line("Latency", "Quantiles of all spans, exact to 1 %.", "overview_latency", MS),
+                    line("Cost a minute by model", "As booked at ingest.", "overview_cost", USD, stacked=True),
+                    line("Tokens a minute", "Of model calls.", "overview_tokens", COUNT, stacked=True),
+                    line(
+                        "Runs a minute by outcome",
+                        "A run is a trace; running: its root span has not arrived.",
+                        "overview_outcomes",
+                        COUNT,
+                        stacked=True,
+                    ),
+                ],
+            ),
+            (
+                "Who and what",
+                [
+                    grid(
+                        "Top tenants",
+                        "The costliest first.",
+                        "overview_tenants",
+                        {"usd": USD},
+                        8,
+                        {"tenant": tenant},
+                    ),
+                    grid(
+                        "What fails",
+                        "Operations with failed spans, most failures first.",
+                        "overview_failing",
+                        {"error_rate": SHARE},
+                        8,
+                        {"service": service},
+                    ),
+                    grid(
+                        "Running now",
+                        "Runs without a root span so far, the newest first.",
+                        "overview_live_runs",
+                        {"usd": USD},
+                        8,
+                        {"trace_id": trace},
+                    ),
+                ],
+            ),
+        ],
+        time="now-1h",
     )

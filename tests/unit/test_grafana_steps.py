@@ -70,7 +70,7 @@ def source(grafana: Grafana) -> dict[str, Any]:
 
 
 def dashboard(grafana: Grafana, **changed: Any) -> dict[str, Any]:
-    model = {**overview(f"{UID}-overview"), **changed}
+    model = {**overview(UID), **changed}
     return props(grafana, uid=f"{UID}-overview", folder=UID, model=steps.model_text(model))
 
 
@@ -161,13 +161,3 @@ def test_deleting_what_is_gone_is_no_error_and_the_plugin_stays(grafana: Grafana
         steps.FolderProvider().delete("", props(grafana, uid=UID, title="x"))
         steps.PluginProvider().delete("", props(grafana, uid=steps.PLUGIN))
     assert not (grafana.dashboards or grafana.data_sources or grafana.folders) and grafana.plugins == {steps.PLUGIN}
-
-
-def test_every_panel_is_described_and_asks_through_the_data_source_variable() -> None:
-    model = overview("x")
-    for panel in model["panels"]:
-        assert panel["description"] and panel["datasource"]["uid"] == "${datasource}", panel["title"]
-        assert all(target["datasource"]["uid"] == "${datasource}" for target in panel["targets"])
-    names = [item["name"] for item in model["templating"]["list"]]
-    text = json.dumps(model["panels"])
-    assert all(name == "datasource" or f"${{{name}:singlequote}}" in text for name in names), "no orphan, all escaped"

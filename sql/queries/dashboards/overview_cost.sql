@@ -1,6 +1,6 @@
 -- Booked cost a minute by model.
+{% import 'macros/dashboards.sql' as d with context %}
 SELECT $__timeInterval(minute) AS time, model, toFloat64(sum(cost_usd)) / ($__interval_s / 60) AS usd
-FROM telemetry.cost_minute
-WHERE $__timeFilter(minute) AND tenant_id IN (${tenant:singlequote}) AND env IN (${env:singlequote})
+{{ d.cost_minute() }}
 GROUP BY time, model
-ORDER BY time
+ORDER BY time, model

@@ -1,6 +1,6 @@
 -- Failed spans' share by service.
-SELECT $__timeInterval(minute) AS time, service_name AS service, sum(errors) / sum(spans) AS errors
-FROM telemetry.spans_minute
-WHERE $__timeFilter(minute) AND tenant_id IN (${tenant:singlequote}) AND env IN (${env:singlequote})
+{% import 'macros/dashboards.sql' as d with context %}
+SELECT $__timeInterval(minute) AS time, service_name AS service, sum(errors) / sum(spans) AS error_rate
+{{ d.spans_minute() }}
 GROUP BY time, service
-ORDER BY time
+ORDER BY time, service

@@ -1,12 +1,12 @@
--- Who pays and who fails: each tenant's cost, calls and unpriced calls.
+-- Each tenant's cost, calls, tokens and unpriced calls, the costliest first.
+{% import 'macros/dashboards.sql' as d with context %}
 SELECT
     tenant_id AS tenant,
     toFloat64(sum(cost_usd)) AS usd,
     sum(calls) AS model_calls,
     sum(tokens_prompt) + sum(tokens_completion) AS tokens,
     sum(unpriced_calls) AS unpriced
-FROM telemetry.cost_minute
-WHERE $__timeFilter(minute) AND tenant_id IN (${tenant:singlequote}) AND env IN (${env:singlequote})
+{{ d.cost_minute() }}
 GROUP BY tenant
-ORDER BY usd DESC
+ORDER BY usd DESC, tenant
 LIMIT 20

@@ -1,6 +1,6 @@
 -- Traces a minute that began a span then.
+{% import 'macros/dashboards.sql' as d with context %}
 SELECT $__timeInterval(minute) AS time, uniqMerge(traces) / ($__interval_s / 60) AS traces
-FROM telemetry.spans_minute
-WHERE $__timeFilter(minute) AND tenant_id IN (${tenant:singlequote}) AND env IN (${env:singlequote})
+{{ d.spans_minute() }}
 GROUP BY time
 ORDER BY time

@@ -1,0 +1,127 @@
+"""Cost: who spends what on which models, what a run costs, where it is heading, and how much of it nobody could price."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from infra.dashboards.page import drill, page
+from infra.dashboards.panels import COUNT, SHARE, USD, bars, figure, grid, line
+
+VARIABLES = ("environment", "tenant", "service", "agent", "model", "workflow", "tool")
+
+
+def cost(prefix: str) -> dict[str, Any]:
+    """The dashboard's JSON."""
+    others = ("environment", "service", "agent", "workflow")
+    spender = drill(prefix, "agents", others, {"tenant": "tenant", "model": "model"}, "Its agents")
+    tool = drill(prefix, "agents", ("environment", "tenant", "agent"), {"tool": "tool"}, "Its calls")
+    return page(
+        prefix,
+        "cost",
+        "Agents: cost",
+        "What model calls cost, by whom and by what, as booked at ingest and at the price table as it is now.",
+        VARIABLES,
+        [
+            (
+                "In short",
+                [
+                    figure("Cost", "As booked at ingest.", "overview_cost_totals", "usd", USD),
+                    figure("Cost per trace", "All cost over all runs.", "cost_of_runs", "usd_a_trace", USD),
+                    figure(
+                        "Cost per successful run",
+                        "All cost, of failed runs too, over the runs whose root span did not fail.",
+                        "cost_of_runs",
+                        "usd_a_success",
+                        USD,
+                    ),
+                    figure("Month to date", "Since the 1st, UTC. Not of the time range.", "cost_month", "to_date", USD),
+                    figure(
+                        "Forecast for the month",
+                        "Month to date, and the rest of the month at the pace of the last 7 days.",
+                        "cost_month",
+                        "forecast",
+                        USD,
+                    ),
+                    figure(
+                        "Unpriced share",
+                        "Model calls without a known cost. Above a few percent no budget can be trusted.",
+                        "overview_cost_totals",
+                        "unpriced_share",
+                        SHARE,
+                        steps={0: "green", 0.01: "orange", 0.05: "red"},
+                    ),
+                ],
+            ),
+            (
+                "By whom and what",
+                [
+                    line("By tenant", "Cost a minute.", "cost_by_tenant", USD, stacked=True),
+                    line("By provider", "Cost a minute.", "cost_by_provider", USD, stacked=True),
+                    line("By model", "Cost a minute.", "overview_cost", USD, stacked=True),
+                    bars("By workflow", "The ten dearest.", "cost_by_workflow", USD),
+                    bars("By agent", "The ten dearest.", "cost_by_agent", USD),
+                    grid(
+                        "By tool",
+                        "Cost of the runs that call the tool; a run with several tools counts for each.",
+                        "cost_by_tool",
+                        {"usd": USD, "usd_a_run": USD},
+                        8,
+                        {"tool": tool},
+                        height=8,
+                    ),
+                ],
+            ),
+            (
+                "Models and tokens",
+                [
+                    grid(
+                        "Models",
+                        "Booked cost beside the same tokens at the price table (configs/model_prices.yaml) as it is now.",
+                        "cost_by_model",
+                        {"booked_usd": USD, "usd_at_prices_of_now": USD},
+                        24,
+                    ),
+                    line("Tokens a minute", "By what is paid for them.", "cost_tokens", COUNT, 12, stacked=True),
+                    line("Cached input", "Share of input tokens read from a cache.", "cost_cached_share", SHARE, 12),
+                ],
+            ),
+            (
+                "Out of the ordinary",
+                [
+                    line(
+                        "Against the last 7 days",
+                        "Cost an hour, and the average of the same hour on the 7 days before.",
+                        "cost_against_last_week",
+                        USD,
+                        12,
+                        height=9,
+                    ),
+                    grid(
+                        "Spikes",
+                        "The last full hour against the average of the same hour on the 7 days before; times: how many "
+                        "times the usual, empty where there was nothing.",
+                        "cost_spikes",
+                        {"usd": USD, "usual": USD},
+                        12,
+                        {"tenant": spender},
+                    ),
+                    grid(
+                        "Unpriced models",
+                        "Add them to configs/model_prices.yaml.",
+                        "cost_unpriced",
+                        {"share_of_calls": SHARE},
+                        12,
+                    ),
+                    line(
+                        "Unpriced share",
+                        "Model calls without a known cost.",
+                        "cost_unpriced_share",
+                        SHARE,
+                        12,
+                        height=9,
+                    ),
+                ],
+            ),
+        ],
+        time="now-24h",
+    )

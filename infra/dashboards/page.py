@@ -1,0 +1,91 @@
+"""A dashboard as a page of rows: its address, its variables, and links that keep both variables and time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from grafana_foundation_sdk.builders import dashboard
+from grafana_foundation_sdk.cog.builder import Builder
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models.dashboard import (
+    DashboardCursorSync,
+    DashboardLinkType,
+    Panel,
+    VariableModel,
+)
+
+from infra.dashboards.clickhouse import VARIABLES, data_source_variable, query_variable
+
+TAG = "agent-telemetry"
+UID_LENGTH = 40
+"""Grafana's limit."""
+Row = tuple[str, Sequence[Builder[Panel]]]
+
+
+def uid(prefix: str, slug: str) -> str:
+    """The dashboard's stable uid; a long prefix is cut and told apart by a digest."""
+    whole = f"{prefix}-{slug}"
+    if len(whole) <= UID_LENGTH:
+        return whole
+    digest = hashlib.sha256(prefix.encode()).hexdigest()[:8]
+    return f"{prefix[: UID_LENGTH - len(slug) - len(digest) - 2]}-{digest}-{slug}"
+
+
+def page(
+    prefix: str,
+    slug: str,
+    title: str,
+    description: str,
+    variables: Sequence[str],
+    rows: Sequence[Row],
+    time: str = "now-6h",
+    further: Sequence[Builder[VariableModel]] = (),
+) -> dict[str, Any]:
+    """The dashboard's JSON. `variables`: those of VARIABLES that its panels use; `further`: its own."""
+    built = (
+        dashboard.Dashboard(title)
+        .uid(uid(prefix, slug))
+        .description(description)
+        .tags([TAG, prefix])
+        .time(time, "now")
+        .refresh("1m")
+        .timezone("browser")
+        .tooltip(DashboardCursorSync.CROSSHAIR)
+        .editable()
+        # By the stack's own tag: another stack's dashboards in the same Grafana ask another ClickHouse.
+        .link(
+            dashboard.DashboardLink("Dashboards")
+            .type(DashboardLinkType.DASHBOARDS)
+            .tags([prefix])
+            .include_vars(True)
+            .keep_time(True)
+            .as_dropdown(False)
+        )
+        .with_variable(data_source_variable())
+    )
+    for name in VARIABLES:
+        if name in variables:
+            built.with_variable(query_variable(name))
+    for variable in further:
+        built.with_variable(variable)
+    for name, panels in rows:
+        built.with_row(dashboard.Row(name))
+        for panel in panels:
+            built.with_panel(panel)
+    model = json.loads(JSONEncoder(sort_keys=True).encode(built.build()))
+    for number, panel in enumerate(model["panels"], 1):
+        panel["id"] = number
+    return model
+
+
+def drill(
+    prefix: str, slug: str, variables: Sequence[str], chosen: Mapping[str, str], says: str = "Look closer"
+) -> tuple[str, str]:
+    """A link from a table's row: to the dashboard `slug` with the time range, `variables` of this page as they are, and
+    by variable the row's column as value."""
+    kept = [f"${{{name}:queryparam}}" for name in ("datasource", *variables) if name not in chosen]
+    taken = [f"var-{name}=${{__data.fields.{column}:percentencode}}" for name, column in chosen.items()]
+    return says, f"/d/{uid(prefix, slug)}?" + "&".join(["${__url_time_range}", *kept, *taken])

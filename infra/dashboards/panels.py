@@ -1,0 +1,179 @@
+"""The kinds of panel that the dashboards are made of: title, what it tells, unit, and one query by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from grafana_foundation_sdk.builders import bargauge, common, dashboard, stat, table, timeseries
+from grafana_foundation_sdk.models.common import (
+    BarGaugeDisplayMode,
+    BigValueColorMode,
+    BigValueGraphMode,
+    LegendDisplayMode,
+    LegendPlacement,
+    SortOrder,
+    StackingMode,
+    TooltipDisplayMode,
+    VizOrientation,
+)
+from grafana_foundation_sdk.models.dashboard import DynamicConfigValue, Threshold, ThresholdsMode
+
+from infra.dashboards.clickhouse import SOURCE, VARIABLES, Query, variables_of
+
+HEIGHT, STAT_HEIGHT, TABLE_HEIGHT = 8, 4, 9
+USD, SHARE, MS, SECONDS, COUNT, BYTES, DAYS = (
+    "currencyUSD",
+    "percentunit",
+    "ms",
+    "s",
+    "short",
+    "bytes",
+    "d",
+)
+Steps = Mapping[float, str]
+"""Colours from a value on."""
+
+
+def described(text: str, query: str) -> str:
+    """`text`, and by which variables the panel is filtered: not every stored figure is kept by all of them."""
+    used = [name for name in VARIABLES if name in variables_of(query)]
+    return (
+        f"{text} Filtered by {', '.join(used)}." if used else f"{text} Of all tenants; the variables do not filter it."
+    )
+
+
+def line(
+    title: str, text: str, query: str, unit: str, span: int = 8, stacked: bool = False, height: int = HEIGHT
+) -> timeseries.Panel:
+    """Lines over time: a column `time`, a figure, and perhaps a name for each line."""
+    panel = (
+        timeseries.Panel()
+        .title(title)
+        .description(described(text, query))
+        .datasource(SOURCE)
+        .unit(unit)
+        .span(span)
+        .height(height)
+        .fill_opacity(25 if stacked else 10)
+        .min(0)
+        .tooltip(common.VizTooltipOptions().mode(TooltipDisplayMode.MULTI).sort(SortOrder.DESCENDING))
+        .legend(
+            common.VizLegendOptions()
+            .display_mode(LegendDisplayMode.LIST)
+            .placement(LegendPlacement.BOTTOM)
+            .show_legend(True)
+        )
+        .with_target(Query(query))
+    )
+    return panel.stacking(common.StackingConfig().mode(StackingMode.NORMAL)) if stacked else panel
+
+
+def figure(
+    title: str, text: str, query: str, field: str, unit: str, span: int = 4, steps: Steps | None = None
+) -> stat.Panel:
+    """One number: the column `field` of the query's one row."""
+    panel = (
+        stat.Panel()
+        .title(title)
+        .description(described(text, query))
+        .datasource(SOURCE)
+        .unit(unit)
+        .span(span)
+        .height(STAT_HEIGHT)
+        .graph_mode(BigValueGraphMode.NONE)
+        .color_mode(BigValueColorMode.VALUE if steps else BigValueColorMode.NONE)
+        .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).fields(f"/^{field}$/"))
+        .with_target(Query(query, "table"))
+    )
+    return panel.thresholds(_thresholds(steps)) if steps else panel
+
+
+def grid(
+    title: str,
+    text: str,
+    query: str,
+    units: Mapping[str, str],
+    span: int = 12,
+    links: Mapping[str, tuple[str, str]] | None = None,
+    height: int = TABLE_HEIGHT,
+    steps: Mapping[str, Steps] | None = None,
+) -> table.Panel:
+    """Rows. `units` by column, others are counts or text; `links`: by column a title and an address."""
+    panel = (
+        table.Panel()
+        .title(title)
+        .description(described(text, query))
+        .datasource(SOURCE)
+        .unit(COUNT)
+        .span(span)
+        .height(height)
+        .with_target(Query(query, "table"))
+    )
+    properties: dict[str, list[DynamicConfigValue]] = {}
+    for column, unit in units.items():
+        properties.setdefault(column, []).append(DynamicConfigValue(id_val="unit", value=unit))
+    for column, (says, url) in (links or {}).items():
+        link = [{"title": says, "url": url, "targetBlank": False}]
+        properties.setdefault(column, []).append(DynamicConfigValue(id_val="links", value=link))
+    for column, colours in (steps or {}).items():
+        thresholds = {
+            "mode": "absolute",
+            "steps": [{"value": value, "color": colour} for value, colour in _from_least(colours)],
+        }
+        properties.setdefault(column, []).extend(
+            [
+                DynamicConfigValue(id_val="thresholds", value=thresholds),
+                DynamicConfigValue(id_val="custom.cellOptions", value={"type": "color-text"}),
+            ]
+        )
+    for column, values in properties.items():
+        panel.override_by_name(column, values)
+    return panel
+
+
+def bars(title: str, text: str, query: str, unit: str, span: int = 8, height: int = HEIGHT) -> bargauge.Panel:
+    """A bar a row: a name and a figure."""
+    return (
+        bargauge.Panel()
+        .title(title)
+        .description(described(text, query))
+        .datasource(SOURCE)
+        .unit(unit)
+        .span(span)
+        .height(height)
+        .orientation(VizOrientation.HORIZONTAL)
+        .display_mode(BarGaugeDisplayMode.BASIC)
+        .min(0)
+        .thresholds(_thresholds({0: "blue"}))
+        .reduce_options(common.ReduceDataOptions().values(True).limit(10))
+        .with_target(Query(query, "table"))
+    )
+
+
+def special(
+    kind: str, title: str, text: str, query: str, span: int, height: int, options: Any = None
+) -> dashboard.Panel:
+    """Grafana's trace or logs panel."""
+    panel = (
+        dashboard.Panel()
+        .type(kind)
+        .title(title)
+        .description(described(text, query))
+        .datasource(SOURCE)
+        .span(span)
+        .height(height)
+        .with_target(Query(query, "traces" if kind == "traces" else "logs"))
+    )
+    return panel.options(options) if options else panel
+
+
+def _from_least(steps: Steps) -> list[tuple[float | None, str]]:
+    """In order, the first one from minus infinity on."""
+    ordered = sorted(steps.items())
+    return [(None if index == 0 else value, colour) for index, (value, colour) in enumerate(ordered)]
+
+
+def _thresholds(steps: Steps) -> dashboard.ThresholdsConfig:
+    made = [Threshold(value=value, color=colour) for value, colour in _from_least(steps)]
+    return dashboard.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(made)

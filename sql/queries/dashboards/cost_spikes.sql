@@ -1,0 +1,17 @@
+-- Who costs more in the last full hour of the range than in the same hour of the 7 days before.
+{% import 'macros/dashboards.sql' as d with context %}
+WITH toStartOfHour($__toTime) - INTERVAL 1 HOUR AS hour
+SELECT
+    tenant_id AS tenant,
+    model,
+    toFloat64(sumIf(cost_usd, toStartOfHour(minute) = hour)) AS usd,
+    toFloat64(sumIf(cost_usd, toStartOfHour(minute) < hour)) / 7 AS usual,
+    if(usual = 0, NULL, usd / usual) AS times
+FROM telemetry.cost_minute
+WHERE minute >= hour - INTERVAL 7 DAY AND minute < hour + INTERVAL 1 HOUR
+    AND toHour(minute, 'UTC') = toHour(hour, 'UTC')
+    {{- d.chosen(['environment', 'tenant', 'service', 'agent', 'model', 'workflow']) }}
+GROUP BY tenant, model
+HAVING usd > 0
+ORDER BY usd - usual DESC
+LIMIT 20

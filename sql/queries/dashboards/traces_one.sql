@@ -1,0 +1,25 @@
+-- One trace as the trace panel takes it: milliseconds, ids in hex, tags as key and value.
+{% import 'macros/dashboards.sql' as d with context %}
+SELECT
+    lower(hex(s.trace_id)) AS traceID,
+    lower(hex(s.span_id)) AS spanID,
+    if(s.parent_span_id = toFixedString('', 8), '', lower(hex(s.parent_span_id))) AS parentSpanID,
+    s.service_name AS serviceName,
+    s.operation AS operationName,
+    toUnixTimestamp64Nano(s.start_ts) / 1e6 AS startTime,
+    s.duration_ms AS duration,
+    toUInt8(s.status_code) AS statusCode,
+    s.status_message AS statusMessage,
+    arrayConcat(
+        arrayMap(key -> map('key', toString(key), 'value', s.attributes[key]), mapKeys(s.attributes)),
+        if(s.cost_usd IS NULL, [], [map('key', 'booked cost in USD', 'value', toString(s.cost_usd))])
+    ) AS tags,
+    arrayMap(key -> map('key', toString(key), 'value', s.resource_attributes[key]), mapKeys(s.resource_attributes)) AS serviceTags
+FROM
+(
+    SELECT *
+    {{ d.one_trace('spans_raw', 'start_ts') }}
+    LIMIT 1 BY tenant_id, span_id
+) AS s
+ORDER BY startTime
+LIMIT 5000
