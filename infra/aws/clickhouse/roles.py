@@ -66,6 +66,7 @@ def statements(args: RoleArgs) -> list[dict[str, Any]]:
     """What the node may do beside what SSM needs."""
     region = args.context.settings.awsRegion
     keys = pulumi.Output.all(*args.key_arns).apply(lambda arns: sorted({*arns} - {""}))
+    buckets = [arn for arn in (args.data_arn, args.backups_arn) if arn is not None]
     found: list[dict[str, Any]] = [
         _allow(["s3:GetObject"], _below(args.bundles_arn, f"{args.node}.json")),
         _allow(["secretsmanager:GetSecretValue"], list(args.secret_arns)),
@@ -74,7 +75,8 @@ def statements(args: RoleArgs) -> list[dict[str, Any]]:
             "Condition": {"StringEquals": {"kms:ViaService": f"secretsmanager.{region}.amazonaws.com"}},
         },
         {
-            **_allow(["kms:Decrypt", "kms:GenerateDataKey"], args.key_arns[0]),
+            # The second one writes; a Keeper only reads its bundle.
+            **_allow(["kms:Decrypt", *(["kms:GenerateDataKey"] if buckets else [])], args.key_arns[0]),
             "Condition": {"StringEquals": {"kms:ViaService": f"s3.{region}.amazonaws.com"}},
         },
         _allow(
@@ -96,7 +98,6 @@ def statements(args: RoleArgs) -> list[dict[str, Any]]:
             _allow(["s3:GetObject", "s3:PutObject", "s3:DeleteObject", *MULTIPART], _below(args.backups_arn, "*")),
             _allow(["s3:ListBucket"], args.backups_arn),
         ]
-    buckets = [arn for arn in (args.data_arn, args.backups_arn) if arn is not None]
     if buckets:
         found.append(_allow(["s3:GetBucketLocation", "s3:ListBucketMultipartUploads"], buckets))
     return found
