@@ -274,7 +274,7 @@ def test_a_protected_instance_is_not_terminated(aws: Place) -> None:
     aws.update(INSTANCE, disableApiTermination=True)
     with pytest.raises(Refused, match="OperationNotPermitted"):
         aws.delete(INSTANCE)
-    aws.update(INSTANCE, disableApiTermination=False)
+    aws.update(INSTANCE, disableApiTermination=True, forceDestroy=True)
     aws.delete(INSTANCE)
 
 

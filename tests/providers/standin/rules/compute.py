@@ -105,7 +105,8 @@ def _instance_fits(cloud: Cloud, instance: Resource) -> None:
 
 @deleted(INSTANCE)
 def _protected(cloud: Cloud, instance: Resource, state: Mapping[str, Any]) -> None:
-    if instance.get("disableApiTermination"):
+    # With force_destroy in its state the provider switches the protection off first.
+    if instance.get("disableApiTermination") and not state.get("forceDestroy"):
         raise Refused(
             "OperationNotPermitted",
             f"The instance '{instance.id}' may not be terminated. Modify its 'disableApiTermination' instance attribute and try again.",
