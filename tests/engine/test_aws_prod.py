@@ -109,7 +109,7 @@ def test_another_image_replaces_node_after_node_and_no_volume(world: World, prod
 def test_a_destroy_is_refused_while_protect_is_set(world: World, prod: Engine) -> None:
     world.cloud.forget_operations()
     ran = prod.destroy()
-    assert not ran.ok and "protect" in ran.output
+    assert not ran.ok and "protect" in ran.output, ran.output
     assert world.cloud.operations("delete") == []
     kept = Counter(item["type"] for item in prod.resources if item.get("retainOnDelete") and item.get("protect"))
     assert kept[VOLUME] == 9 and kept["aws:msk/cluster:Cluster"] == 1 and kept["aws:kms/key:Key"] == 1
