@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from infra.dashboards.catalogue import DASHBOARDS
 from infra.paths import SQL
 from infra.postdeploy import migration_steps
 from infra.postdeploy.migrations import migration_files
@@ -53,7 +54,7 @@ def test_an_up_gives_the_whole_pipeline(world: World, dev: Engine) -> None:
     assert [apply.node for apply in world.nodes.applied] == ["clickhouse-1"]
     (grafana,) = world.workspaces.grafana.values()
     assert grafana.data_sources["agent-telemetry-dev"]["jsonData"]["username"] == "dashboards"
-    assert list(grafana.dashboards) == ["agent-telemetry-dev-overview"]
+    assert set(grafana.dashboards) == {f"agent-telemetry-dev-{slug}" for slug in DASHBOARDS}
     assert len(world.registry.pushed) == 1
 
 
@@ -187,7 +188,7 @@ def test_drift_is_found_by_a_refresh_and_put_right_by_an_up(world: World, dev: E
     ran = dev.up()
     assert ran.ok, ran.output
     touched = {name for names in ran.changed.values() for name in names}
-    assert {group.urn.rsplit("::", 1)[-1], "ingest", "dashboard-overview"} <= touched, touched
+    assert {group.urn.rsplit("::", 1)[-1], "ingest", *(f"dashboard-{slug}" for slug in DASHBOARDS)} <= touched, touched
     assert service.id and dev.up().changed == {}
 
 

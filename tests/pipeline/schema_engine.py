@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,19 @@ def statements(text: str) -> list[str]:
     return [part.strip() for part in re.split(r";\s*(?:\n|$)", "\n".join(lines)) if part.strip()]
 
 
+def schema(encoding: str, **settings: Any) -> Iterator[str]:
+    """What makes all of our tables, with Null ones in place of Kafka's."""
+    values = template_values(
+        Settings.model_validate({"kafkaEncoding": encoding, **settings}),
+        KafkaAddress("127.0.0.1:9092"),
+        str(CONFIGS / "otlp"),
+    )
+    values["kafka"]["engine"] = "null"
+    yield "CREATE DATABASE IF NOT EXISTS telemetry"
+    for file in [*sorted((SQL / "migrations").glob("*.sql")), *sorted((SQL / "ingest").glob("*.sql"))]:
+        yield from statements(render(file, values))
+
+
 class SchemaEngine:
     """An engine process with our tables, for one Kafka encoding."""
 
@@ -46,16 +60,8 @@ class SchemaEngine:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "config.xml").write_text(STORAGE.format(folder=folder))
         self.start()
-        values = template_values(
-            Settings.model_validate({"kafkaEncoding": encoding, **settings}),
-            KafkaAddress("127.0.0.1:9092"),
-            str(CONFIGS / "otlp"),
-        )
-        values["kafka"]["engine"] = "null"
-        self.query("CREATE DATABASE IF NOT EXISTS telemetry")
-        for file in [*sorted((SQL / "migrations").glob("*.sql")), *sorted((SQL / "ingest").glob("*.sql"))]:
-            for statement in statements(render(file, values)):
-                self.query(statement)
+        for statement in schema(encoding, **settings):
+            self.query(statement)
 
     def start(self) -> None:
         script = Path(__file__).parent / "engine_process.py"

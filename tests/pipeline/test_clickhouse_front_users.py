@@ -75,7 +75,7 @@ class TestDashboards:
             ("CREATE TABLE telemetry.t (a UInt8) ENGINE = Memory", "497"),
             ("EXECUTE AS default SELECT 1", "497"),
             ("SELECT 1; DROP TABLE telemetry.spans", "62"),
-            ("SELECT * FROM system.parts", "497"),
+            ("SELECT * FROM system.mutations", "497"),
             ('SELECT * FROM `system`."processes"', "497"),
             ("SELECT * FROM \u201csystem\u201d.\u201cprocesses\u201d", "497"),
             ("SELECT * FROM system /* x */ . query_log", "497"),
@@ -102,3 +102,9 @@ class TestDashboards:
     def test_sees_only_its_tables_in_the_catalogue(self, front: Front):
         sql = "SELECT database, name FROM system.tables WHERE database != 'system'"
         assert front.sql(sql, user="dashboards") == "telemetry\tspans\n"
+
+    def test_sees_only_its_tables_parts(self, front: Front):
+        front.sql("CREATE TABLE default.closed ENGINE = MergeTree ORDER BY a AS SELECT 1 AS a")
+        sql = "SELECT DISTINCT database FROM system.parts WHERE database IN ('default', 'telemetry') ORDER BY database"
+        assert front.sql(sql) == "default\ntelemetry\n"
+        assert front.sql(sql, user="dashboards") == "telemetry\n"

@@ -74,6 +74,12 @@ def everything(trace_id: str) -> dict[str, Any]:
     return {**{name: All("'*'") for name in names}, "search": "", "trace_id": trace_id}
 
 
+def six_hours(variables: dict[str, Any]) -> View:
+    """The hours of the workload."""
+    start = default_start()
+    return View(start, start + timedelta(hours=HOURS), 300, variables)
+
+
 @pytest.fixture(scope="module")
 def oracle() -> Oracle:
     return Oracle(requests(SPANS, hours=HOURS))
@@ -107,8 +113,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, oracle: Oracle) -> Iterator[
     engine.query(
         "INSERT INTO telemetry.dead_letters VALUES ('otel-spans', 0, 99, now64(3), now64(3), 'broken', unhex('ff41'))"
     )
-    start = default_start()
-    view = View(start, start + timedelta(hours=HOURS), 300, everything(_chosen_trace(engine)))
+    view = six_hours(everything(_chosen_trace(engine)))
     arrived = View(began - timedelta(minutes=1), datetime.now(UTC) + timedelta(minutes=1), 10, view.variables)
     yield World(engine, view, arrived)
     engine.stop()
@@ -127,8 +132,7 @@ def _chosen_trace(engine: SchemaEngine) -> str:
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     engine = SchemaEngine(tmp_path_factory.mktemp("empty"), "otlp_proto")
-    start = default_start()
-    view = View(start, start + timedelta(hours=HOURS), 300, everything(""))
+    view = six_hours(everything(""))
     yield World(engine, view, view)
     engine.stop()
 

@@ -12,6 +12,8 @@ from infra.schema import DATABASE
 
 CATALOGUE = frozenset({"databases", "tables", "columns"})
 """The engine shows only granted tables in these, but their sizes are those of all tenants."""
+STORAGE = frozenset({"parts", "merges", "disks"})
+"""For the dashboard on the pipeline's health; of the first two the engine shows those of granted tables."""
 OPEN_SYSTEM_TABLES = frozenset({"one", "numbers", "functions", "settings", "data_type_families"})
 """What clients and query editors need beside the catalogue."""
 OPEN_TABLE_FUNCTIONS = frozenset(
@@ -63,7 +65,7 @@ def check(user: User, database: str, statement: Statement, table_functions: froz
     `table_functions` are the engine's, in lower case.
     """
     closed = (table_functions - OPEN_TABLE_FUNCTIONS) | CLOSED_FUNCTIONS
-    open_tables = OPEN_SYSTEM_TABLES if user.fenced else OPEN_SYSTEM_TABLES | CATALOGUE
+    open_tables = OPEN_SYSTEM_TABLES if user.fenced else OPEN_SYSTEM_TABLES | CATALOGUE | STORAGE
     names = [(token.name or "").lower() for token in statement.tokens]
     if database.lower() in _DATABASES:
         raise _denied(user, f"the grant SELECT ON {database}.*")
