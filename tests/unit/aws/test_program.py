@@ -16,7 +16,7 @@ from pulumi.runtime.stack import wait_for_rpcs
 from pulumi.runtime.sync_await import _sync_await
 
 from infra.paths import ROOT
-from tests.unit.aws.mocks import Cloud, Made
+from tests.unit.aws.mocks import Cloud, Made, Monitor
 
 ENVIRONMENTS = ("dev", "prod")
 STATEFUL = (
@@ -75,7 +75,7 @@ def run_program(stack: str, preview: bool, cloud: Cloud | None = None, **more: A
     values = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"]
     values.update({f"agent-telemetry:{key}": item for key, item in more.items()})
     found = Stack(stack, cloud or Cloud())
-    set_mocks(found.cloud, project="agent-telemetry", stack=stack, preview=preview)
+    set_mocks(found.cloud, project="agent-telemetry", stack=stack, preview=preview, monitor=Monitor(found.cloud))
     config.set_all_config({key: as_text(item) for key, item in values.items()})
 
     def note(args: pulumi.ResourceTransformationArgs) -> None:

@@ -66,6 +66,13 @@ def test_no_canary_is_in_an_input_that_is_not_a_secret_s_own(variant: str) -> No
     assert {type_ for type_, _ in found} == set(MAY_HOLD), "the canaries reach no secret: this test sees nothing"
 
 
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_what_holds_a_canary_is_registered_as_a_secret(variant: str) -> None:
+    stack = declared(variant)
+    held = {(item.name, key) for item in stack.made for key, value in item.inputs.items() if holds_canary(value)}
+    assert held <= stack.marked
+
+
 def test_a_canary_is_found_wherever_it_hides() -> None:
     hidden = base64.b64encode(f"password {SECRETS[0]}".encode()).decode()
     for value in (SECRETS[0], [{"a": f"x{SECRETS[1]}y"}], {"userDataBase64": hidden}, json.dumps({"a": [SECRETS[0]]})):

@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from google.protobuf.json_format import MessageToDict
 from pulumi.runtime import settings as runtime
+from pulumi.runtime.rpc import _special_secret_sig, _special_sig_key
 
 from tests.unit.aws.mocks import Cloud, Made, value
 from tests.unit.aws.test_program import run_program
@@ -92,6 +94,8 @@ class Declared:
     """Names of what Pulumi refuses to delete."""
     outputs: dict[str, Any] = field(default_factory=dict)
     """The stack's outputs."""
+    marked: set[tuple[str, str]] = field(default_factory=set)
+    """Resource and input: what the engine is told is a secret, so that it stands encrypted in the state."""
 
     @property
     def own_network(self) -> bool:
@@ -135,7 +139,17 @@ def declared(variant: str) -> Declared:
     found = run_program(stack, False, cloud, **{**OWN, **more})
     protected = {name for (_, name), options in found.options.items() if options.protect}
     outputs: Any = getattr(runtime.get_root_resource(), "outputs", None)
-    return Declared(variant, stack == "prod", cloud.made, protected, value(dict(outputs or {})))
+    return Declared(variant, stack == "prod", cloud.made, protected, value(dict(outputs or {})), marked(cloud))
+
+
+def marked(cloud: Cloud) -> set[tuple[str, str]]:
+    """The inputs that were registered as secrets."""
+    return {
+        (name, key)
+        for (_, name), request in cloud.requests.items()
+        for key, item in MessageToDict(request.object).items()
+        if isinstance(item, dict) and item.get(_special_sig_key) == _special_secret_sig
+    }
 
 
 def actions(statement: dict[str, Any]) -> list[str]:
