@@ -209,6 +209,8 @@ def _down_on_aws(name: str, found: Settings) -> None:
         console.print(f"{name}: nothing was up")
         return
     with _explained(name, found.platform):
+        # What is protected is refused here: the destroy itself would first delete everything else.
+        stack.preview_destroy(show_secrets=False, **display())
         stack.destroy(show_secrets=False, **display())
     remove_stack(stack, name)
     console.print(f"{name}: everything is removed")

@@ -155,7 +155,9 @@ class Engine:
         return self._run("refresh", **options)
 
     def destroy(self, **options: Any) -> Run:
-        return self._run("destroy", **options)
+        """As `telemetry down` and `pulumi destroy` do: a preview first, which refuses what is protected."""
+        planned = self._run("preview_destroy", **options)
+        return self._run("destroy", **options) if planned.ok else planned
 
     @property
     def resources(self) -> list[dict[str, Any]]:
