@@ -111,9 +111,9 @@ class TestClosed:
     @pytest.mark.parametrize(
         "text",
         [
-            "SELECT * FROM system.parts",
-            'SELECT * FROM "sys\\tem" , system /**/ . /**/ `parts`',
-            "SELECT * FROM \u201csystem\u201d.parts",
+            "SELECT * FROM system.mutations",
+            'SELECT * FROM "sys\\tem" , system /**/ . /**/ `mutations`',
+            "SELECT * FROM \u201csystem\u201d.mutations",
             "WITH x AS (SELECT * FROM uRl ('')) SELECT 1",
             "INSERT INTO t VALUES (1)",
             "EXECUTE AS default SELECT 1",
