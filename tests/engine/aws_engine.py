@@ -151,6 +151,12 @@ class Engine:
     def preview(self, **options: Any) -> Run:
         return self._run("preview", diff=True, **options)
 
+    def timed_preview(self) -> tuple[Run, float]:
+        """A preview that nobody watches, and the processor time that this process, in which the program runs, spent."""
+        began = time.process_time()
+        ran = self._run("preview", on_event=None)
+        return ran, time.process_time() - began
+
     def refresh(self, **options: Any) -> Run:
         return self._run("refresh", **options)
 
@@ -192,7 +198,8 @@ class Engine:
             # The inline program runs in this process, and sees what the engine sees.
             os.environ.update(self.environment)
             run = getattr(self._stack, command)
-            result = run(on_output=lines.append, on_error=lines.append, on_event=event, color="never", **options)
+            watched = {"on_output": lines.append, "on_error": lines.append, "on_event": event, "color": "never"}
+            result = run(**(watched | options))
             ok, found = True, getattr(result, "outputs", None) or {}
             outputs = {key: value.value for key, value in found.items()}
         except automation.CommandError as error:
