@@ -100,7 +100,6 @@ class Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: Server
 
     def _body(self) -> bytes:
         if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
@@ -116,6 +115,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         body = self._body()
         headers = {name.lower(): value for name, value in self.headers.items()}
+        assert isinstance(self.server, Server)
         status, said, text = self.server.handle(self.command, self.path, headers, body)
         self.send_response(status)
         for name, value in said.items():
@@ -217,7 +217,7 @@ class Doors:
                 self.refused.append(target)
                 client.sendall(b"HTTP/1.1 502 nobody stands for this name\r\nContent-Length: 0\r\n\r\n")
                 return
-            with socket.create_connection(server.server_address[:2]) as upstream:
+            with socket.create_connection(("127.0.0.1", server.server_port)) as upstream:
                 client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
                 join(client, upstream)
 

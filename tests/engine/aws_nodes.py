@@ -166,7 +166,7 @@ class Nodes:
     def _note(self) -> None:
         """For the stand-in session-manager-plugin: a machine that is gone listens no more."""
         known = {
-            instance: {HTTPS_PORT: server.server_address[1]}
+            instance: {HTTPS_PORT: server.server_port}
             for instance, server in self._servers.items()
             if self.cloud.get(INSTANCE, instance)
         }
