@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from infra.aws.clickhouse import configuration as aws_limits
 from infra.dashboards.overview import overview
 from infra.endpoints import Reached, access_from_dict
 from infra.errors import UserError
+from infra.local.clickhouse import component as local_limits
 from infra.postdeploy import grafana as steps
 from infra.postdeploy import grafana_api
 from tests.grafana_stub import Grafana, serving
@@ -93,6 +95,9 @@ def test_the_data_source_is_the_read_only_user_with_tls_checked_and_no_secret_in
     result = steps.DataSourceProvider().create(source(grafana))
     kept = grafana.data_sources[UID]
     assert kept["jsonData"]["username"] == "dashboards" and kept["jsonData"]["port"] == 8443
+    assert int(kept["jsonData"]["queryTimeout"]) + 5 <= min(
+        aws_limits.DASHBOARDS_SECONDS, local_limits.DASHBOARDS_SECONDS
+    )
     assert (
         kept["jsonData"]["secure"] and not kept["jsonData"]["tlsSkipVerify"] and kept["jsonData"]["tlsAuthWithCACert"]
     )

@@ -77,6 +77,7 @@ def server_files(settings: Settings, values: ServerValues) -> dict[str, str]:
         "networks": values.networks,
         "rollups": list(ROLLUPS.values()),
         "fsync": settings.clickhouseFsync,
+        "dashboards_seconds": DASHBOARDS_SECONDS,
         "secret_folder": f"{names.SERVER_CONFIG}/tls",
         "log_folder": names.LOGS,
         "hot_folder": names.HOT,
