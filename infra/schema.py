@@ -120,6 +120,7 @@ def template_values(settings: Settings, kafka: KafkaAddress, schema_folder: str)
             "engine": "kafka",
             "bootstrap_servers": kafka.bootstrap_servers,
             "security_protocol": kafka.security_protocol,
+            "iam_region": settings.awsRegion if settings.platform == "aws" and settings.kafkaAuth == "iam" else "",
             "encoding": settings.kafkaEncoding,
             "consumers": settings.kafkaConsumers,
             "flush_ms": settings.kafkaFlushMs,

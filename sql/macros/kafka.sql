@@ -23,6 +23,11 @@ SETTINGS
 {% if kafka.security_protocol != 'PLAINTEXT' %}
     kafka_security_protocol = '{{ kafka.security_protocol | lower }}',
 {% endif %}
+{% if kafka.iam_region %}
+    -- Known from 26.8 on; with SCRAM the server's own <kafka> block signs in.
+    kafka_sasl_mechanism = 'AWS_MSK_IAM',
+    kafka_aws_region = '{{ kafka.iam_region }}',
+{% endif %}
     kafka_topic_list = '{{ topic }}',
     kafka_group_name = 'clickhouse-{{ topic }}',
 {{ decode.format_settings(message) }},

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from infra.config import file_settings
 from infra.endpoints import KafkaAddress
 from infra.paths import SQL
 from infra.postdeploy.statements import split, tokens
@@ -104,3 +105,13 @@ def test_nothing_that_a_replicated_database_refuses() -> None:
         assert not re.search(r"\bPOPULATE\b|\bDETACH\b|\bUUID '", text), statement[:200]
         if text.startswith("CREATE TABLE") and re.search(r"\bAS (SELECT|WITH)\b", text):
             assert " EMPTY AS " in text, statement[:200]
+
+
+def test_with_iam_the_kafka_tables_name_how_they_sign_in_and_else_they_do_not() -> None:
+    def ingest(auth: str) -> str:
+        settings = file_settings("prod").model_copy(update={"kafkaAuth": auth})
+        values = template_values(settings, KafkaAddress("b:9098", "SASL_SSL"), "")
+        return "".join(render(path, values) for path in sorted((SQL / "ingest").glob("*.sql")))
+
+    assert ingest("iam").count("kafka_sasl_mechanism = 'AWS_MSK_IAM'") == ingest("iam").count("ENGINE = Kafka") == 2
+    assert "kafka_aws_region = 'eu-central-1'" in ingest("iam") and "kafka_sasl_mechanism" not in ingest("scram")
