@@ -12,6 +12,7 @@ from rich.table import Table
 
 from infra.cli.console import Name, console
 from infra.cli.local import stack_platform
+from infra.cli.worker_results import print_worker
 from infra.errors import UserError
 from infra.local.layout import run_folder
 
@@ -55,35 +56,6 @@ def _status_here(name: str) -> None:
     print_worker(name)
     if down:
         raise UserError(f"{', '.join(down)}: not running; `telemetry logs` says why, `telemetry up` heals")
-
-
-MEANING = {
-    "audit": "differences between Kafka, rows and rollups",
-    "canary": "seconds from OTLP's answer to the visible row",
-    "recompute": "tenant minutes repaired after a re-delivery",
-    "tidy": "superseded generations deleted",
-}
-
-
-def print_worker(name: str) -> None:
-    """What each of the worker's steps found last."""
-    from clickhouse_connect.driver.exceptions import ClickHouseError
-
-    from infra.cli.reach import clickhouse
-    from infra.paths import SQL
-
-    try:
-        with clickhouse(name, wait_seconds=1) as client:
-            rows = client.query((SQL / "queries" / "worker_status.sql").read_text()).result_rows
-    except (UserError, ClickHouseError) as error:
-        console.print(f"the worker's results can't be read: {error}", style="yellow", markup=False)
-        return
-    table = Table("worker", "ok", "last value", "what it is", "ago")
-    for step, ok, value, ago in rows:
-        table.add_row(
-            step, "yes" if ok else "no", f"{value:g}", MEANING.get(step, ""), f"{ago} s", style=None if ok else "red"
-        )
-    console.print(table)
 
 
 def _log_files(name: str, part: str | None) -> list[Path]:

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from infra.aws.api import as_user_error, client
 from infra.cli.console import console
-from infra.cli.watch import print_worker
+from infra.cli.worker_results import print_worker
 from infra.config import PROJECT, file_settings
 from infra.errors import UserError
 
