@@ -15,9 +15,9 @@ import pytest
 from infra.dashboards.catalogue import build_all
 from infra.dashboards.clickhouse import sql
 from infra.dashboards.objectives import objectives
+from infra.dashboards.render.macros import All, View, expand
 from infra.postdeploy.prices import price_rows
 from tests.oracle import Oracle
-from tests.pipeline.grafana_sql import All, View, expand
 from tests.pipeline.schema_engine import SchemaEngine
 from tests.workload import default_start, log_requests, requests
 

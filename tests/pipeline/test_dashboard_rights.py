@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from infra.dashboards.clickhouse import QUERIES, sql
+from infra.dashboards.render.macros import expand
 from tests.pipeline.clickhouse_front import Front
-from tests.pipeline.grafana_sql import expand
 from tests.pipeline.schema_engine import schema
 from tests.pipeline.test_dashboard_queries import everything, six_hours
 

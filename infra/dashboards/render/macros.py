@@ -1,7 +1,8 @@
-"""What Grafana and its ClickHouse plugin make of a query's text before ClickHouse sees it: variables, then macros.
+"""What Grafana and its ClickHouse plugin make of a query's text before ClickHouse sees it: variables and macros.
 
 As documented: variables by Grafana ("Variable syntax": singlequote; a custom all value is put as it is), macros by the
-plugin ("Macros" in its README).
+plugin ("Macros" in its README). Stricter than Grafana: a backslash in a value is escaped, and a
+macro in it is text.
 """
 
 from __future__ import annotations
@@ -33,8 +34,10 @@ class View:
 
 def expand(text: str, view: View) -> str:
     """The statement that ClickHouse gets. Raises KeyError for an unknown variable or macro."""
-    replaced = re.sub(r"\$\{(\w+)(?::(\w+))?\}", lambda match: _variable(view.variables[match[1]], match[2]), text)
-    return _macros(replaced, view)
+    # Macros first: what a value says is never expanded.
+    return re.sub(
+        r"\$\{(\w+)(?::(\w+))?\}", lambda match: _variable(view.variables[match[1]], match[2]), _macros(text, view)
+    )
 
 
 def _variable(value: Value | All, form: str | None) -> str:
@@ -43,7 +46,12 @@ def _variable(value: Value | All, form: str | None) -> str:
     if form != "singlequote":
         raise KeyError(f"the format {form} of a variable")
     values = [value] if isinstance(value, str) else value
-    return ",".join("'" + item.replace("'", "\\'") + "'" for item in values)
+    return ",".join(map(quoted, values))
+
+
+def quoted(value: str) -> str:
+    """The value as a string of ClickHouse's SQL: neither a quote nor a backslash in it ends the string."""
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _macros(text: str, view: View) -> str:
@@ -55,6 +63,6 @@ def _macros(text: str, view: View) -> str:
     plain = {"fromTime": start, "toTime": end, "interval_s": str(view.interval_s)}
     text = re.sub(r"\$__(\w+)\((\w+)\)", lambda match: with_argument[match[1]](match[2]), text)
     text = re.sub(r"\$__(\w+)", lambda match: plain[match[1]], text)
-    if left := re.search(r"\$[\w{].{0,40}", text):
+    if left := re.search(r"\$(?:\w|\{\w*[^\w:}]).{0,40}", text):
         raise KeyError(f"neither a variable nor a macro: {left[0]}")
     return text
