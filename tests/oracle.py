@@ -20,6 +20,7 @@ from tests.oracle_data import Prices, aliases, number, plain
 
 INFERENCE = {"chat", "text_completion", "generate_content", "embeddings"}
 ERROR = 2
+SERVER, CLIENT, CONSUMER = 2, 3, 5
 TOKENS = ("tokens_prompt", "tokens_completion", "tokens_cached", "tokens_reasoning")
 
 
@@ -71,6 +72,12 @@ class SpanRow:
         return max(0, self.end_ns - self.start_ns)
 
     @property
+    def is_entry(self) -> bool:
+        """A request to the service: a root, what another process asked for, an invoked agent."""
+        invoked = self.lifted["gen_ai_operation"] == "invoke_agent" and self.kind != CLIENT
+        return not self.parent_span_id or self.kind in (SERVER, CONSUMER) or invoked
+
+    @property
     def is_error(self) -> bool:
         """A span whose status is ERROR."""
         return self.status_code == ERROR
@@ -82,6 +89,8 @@ class Calls:
 
     count: int = 0
     errors: int = 0
+    requests: int = 0
+    failed_requests: int = 0
     unpriced: int = 0
     invalid: int = 0
     cost_usd: Decimal = Decimal(0)
@@ -92,6 +101,8 @@ class Calls:
         """Counts `row` in."""
         self.count += 1
         self.errors += row.is_error
+        self.requests += row.is_entry
+        self.failed_requests += row.is_entry and row.is_error
         self.unpriced += row.cost_source == "unpriced"
         self.cost_usd += row.cost_usd or 0
         for name, value in row.tokens.items():

@@ -8,7 +8,7 @@
     'cost (USD)': 'sum(cost_usd)',
 } %}
 {% set figures = {
-    'spans_minute': {'spans': 'sum(spans)', 'errors': 'sum(errors)', 'invalid spans': 'sum(invalid)'},
+    'spans_minute': {'spans': 'sum(spans)', 'errors': 'sum(errors)', 'requests': 'sumIf(spans, entry)', 'invalid spans': 'sum(invalid)'},
     'cost_minute': dict({'model calls': 'sum(calls)', 'unpriced calls': 'sum(unpriced_calls)'}, **tokens),
     'tools_minute': {'tool calls': 'sum(calls)', 'tool errors': 'sum(errors)'},
     'runs': {'run steps': 'sum(steps)', 'run model calls': 'sum(model_calls)', 'run cost (USD)': 'sum(cost_usd)'},

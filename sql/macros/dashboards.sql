@@ -36,7 +36,8 @@ values('objective String, service String, tenant String, availability Float64, l
 {%- for slo in slos %}, ({{ slo.name | sql_string }}, {{ slo.service | sql_string }}, {{ slo.tenant | sql_string }}, {{ slo.availability }}, {{ slo.latency_ms }}, {{ slo.latency_share }}, {{ slo.window_days }}){% endfor %})
 {%- endmacro %}
 
-{# A row a minute, tenant and service with an objective: requests, failed ones, slower ones than the objective. #}
+{# A row a minute, tenant and service with an objective: requests (macros/rollups.sql), failed ones, slower ones than the
+   objective. #}
 {% macro objective_minutes() -%}
 (
     SELECT
@@ -47,7 +48,7 @@ values('objective String, service String, tenant String, availability Float64, l
         arraySum(mapValues(mapFilter((bound, n) -> bound > o.latency_ms, sumMap(s.latency_histogram)))) AS slow
     FROM telemetry.spans_minute AS s
     CROSS JOIN {{ objectives() }} AS o
-    WHERE s.minute >= $__toTime - toIntervalDay(o.window_days) AND s.minute >= $__toTime - INTERVAL 90 DAY AND s.minute <= $__toTime
+    WHERE s.entry AND s.minute >= $__toTime - toIntervalDay(o.window_days) AND s.minute >= $__toTime - INTERVAL 90 DAY AND s.minute <= $__toTime
         AND o.service IN ('*', s.service_name) AND o.tenant IN ('*', s.tenant_id)
         {{- chosen(['environment', 'tenant', 'service']) }}
     GROUP BY objective, tenant, service, minute, availability, latency_ms, latency_share

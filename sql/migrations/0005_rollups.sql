@@ -10,7 +10,7 @@
 
 {% set tables = {
     'spans_minute': {
-        'by': {'env': label, 'service_name': label, 'operation': label, 'agent_name': label},
+        'by': {'env': label, 'service_name': label, 'operation': label, 'agent_name': label, 'entry': 'Bool'},
         'states': {
             'spans': count, 'errors': count, 'invalid': count, 'latency_ms': latency,
             'latency_histogram': 'SimpleAggregateFunction(sumMap, Map(UInt32, UInt64))',

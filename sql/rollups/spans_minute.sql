@@ -1,10 +1,11 @@
-{# Spans, errors and latency by service, operation and agent. #}
+{# Spans, errors and latency by service, operation and agent, requests apart from what happens on the way. #}
 {% import 'macros/rollups.sql' as rollups with context %}
 SELECT
     tenant_id,
     toStartOfMinute(toDateTime(start_ts, 'UTC')) AS minute,
     toUInt64({{ generation }}) AS generation,
     env, service_name, operation, agent_name,
+    {{ rollups.entry() }} AS entry,
     count() AS spans,
     countIf(status_code = 'error') AS errors,
     countIf(notEmpty(invalid_fields)) AS invalid,
@@ -13,4 +14,4 @@ SELECT
     uniqState(trace_id) AS traces
 FROM {{ source }}
 {{ 'WHERE ' ~ where if where }}
-GROUP BY tenant_id, minute, env, service_name, operation, agent_name
+GROUP BY tenant_id, minute, env, service_name, operation, agent_name, entry

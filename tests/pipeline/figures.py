@@ -39,7 +39,7 @@ def shown(pipeline: Pipeline, tenants: Collection[str]) -> dict[str, Figures]:
             pipeline,
             "spans_minute",
             "tenant_id, env, minute, service_name, operation, agent_name",
-            "sum(spans), sum(errors), sum(invalid), arraySum(mapValues(sumMap(latency_histogram)))",
+            "sum(spans), sum(errors), sumIf(spans, entry), sumIf(errors, entry), sum(invalid), arraySum(mapValues(sumMap(latency_histogram)))",
             tenants,
         ),
         "cost_minute": _grouped(
@@ -68,7 +68,7 @@ def shown(pipeline: Pipeline, tenants: Collection[str]) -> dict[str, Figures]:
 
 
 def _spans(calls: Calls) -> tuple[Any, ...]:
-    return calls.count, calls.errors, calls.invalid, calls.count
+    return calls.count, calls.errors, calls.requests, calls.failed_requests, calls.invalid, calls.count
 
 
 def _cost(calls: Calls) -> tuple[Any, ...]:
