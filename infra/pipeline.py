@@ -12,7 +12,7 @@ from infra.config import PROJECT
 from infra.endpoints import KafkaAddress, Parts, Platform
 from infra.guard import check_account
 from infra.postdeploy.canary import Canary
-from infra.postdeploy.grafana import Dashboard, DataSource, Folder, Plugin
+from infra.postdeploy.grafana import Dashboard, DataSource, Folder, Ground, Plugin
 from infra.postdeploy.ingest import Ingest
 from infra.postdeploy.migration_steps import Migrations
 from infra.postdeploy.prices import ModelPrices
@@ -87,19 +87,22 @@ def show(stack: str, parts: Parts, after: Sequence[pulumi.Resource]) -> None:
         return
     from infra.dashboards.catalogue import build_all
 
-    uid = f"{PROJECT}-{stack}"
-    plugin = Plugin("grafana-plugin", parts.grafana)
+    uid, title = f"{PROJECT}-{stack}", f"Agents ({stack})"
+    models = build_all(uid)
+    in_folder = {model["uid"]: uid for model in models.values()}
+    # One after the other, and the folder last: what Grafana refuses leaves no folder with half of it.
+    ground = Ground("grafana-ground", parts.grafana, uid, {uid: title}, {uid: uid}, in_folder)
+    plugin = Plugin("grafana-plugin", parts.grafana, pulumi.ResourceOptions(depends_on=[ground]))
     source = DataSource(
         "grafana-clickhouse",
         parts.grafana,
         uid,
         parts.dashboards,
         parts.fingerprints["clickhouse"],
-        pulumi.ResourceOptions(depends_on=[plugin, *after]),
+        opts=pulumi.ResourceOptions(depends_on=[plugin, *after]),
     )
-    folder = Folder("grafana-folder", parts.grafana, uid, f"Agents ({stack})")
-    opts = pulumi.ResourceOptions(depends_on=[folder, source])
-    models = build_all(uid)
+    folder = Folder("grafana-folder", parts.grafana, uid, title, pulumi.ResourceOptions(depends_on=[source]))
+    opts = pulumi.ResourceOptions(depends_on=[folder])
     for slug, model in models.items():
         Dashboard(f"dashboard-{slug}", parts.grafana, model["uid"], uid, model, opts)
     pulumi.export("dashboard", pulumi.Output.format("{}/d/{}", parts.grafana.url, models["overview"]["uid"]))

@@ -5,27 +5,21 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qs
 
 UID = re.compile(r"[a-zA-Z0-9_-]{1,40}")
 DATA_SOURCE_KEYS = {
-    "uid",
-    "name",
-    "type",
-    "access",
-    "url",
-    "jsonData",
-    "secureJsonData",
-    "isDefault",
-    "database",
-    "user",
+    *("uid", "name", "type", "access", "url", "jsonData", "secureJsonData", "isDefault", "database", "user"),
 }
 SAVE_KEYS = {"dashboard", "folderUid", "overwrite", "message"}
 CATALOGUE = ("grafana-clickhouse-datasource",)
+UNPUBLISHED = re.compile(r"/api/plugins/")
+"""What Grafana's OpenAPI document does not hold: nobody can check these calls but a Grafana."""
 
 
 @dataclass
@@ -33,21 +27,34 @@ class Grafana:
     """One Grafana. `fail`: calls that it refuses, as (method, beginning of path) to status and message."""
 
     token: str = "glsa_test"
+    version: str = "12.4.0"
     plugins: set[str] = field(default_factory=set)
     data_sources: dict[str, dict[str, Any]] = field(default_factory=dict)
     folders: dict[str, dict[str, Any]] = field(default_factory=dict)
     dashboards: dict[str, dict[str, Any]] = field(default_factory=dict)
+    permissions: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """By folder."""
     reachable: bool = True
     """Whether its data sources reach ClickHouse."""
     fail: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
     calls: list[tuple[str, str]] = field(default_factory=list)
+    traffic: list[dict[str, Any]] = field(default_factory=list)
+    """Each call whole, with its answer, as tests/grafana_models judges it."""
     url: str = ""
 
-    def answer(self, method: str, path: str, token: str, body: Any) -> tuple[int, Any]:
-        """Status and JSON of one call."""
-        path = path.partition("?")[0]
+    def answer(
+        self, method: str, path: str, token: str, body: Any, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, Any]:
+        """Status and JSON of one call. `headers`: those that mean something to Grafana."""
+        status, answer = self._answer(method, path, token, body)
+        made = {"method": method, "path": path, "headers": dict(headers or {}), "body": body}
+        self.traffic.append({**made, "status": status, "answer": answer})
+        return status, answer
+
+    def _answer(self, method: str, whole: str, token: str, body: Any) -> tuple[int, Any]:
+        path, _, query = whole.partition("?")
         self.calls.append((method, path))
-        if token != self.token:
+        if token != self.token and path != "/api/health":
             return 401, {"message": "Invalid API key"}
         for (verb, start), (status, message) in self.fail.items():
             if verb == method and path.startswith(start):
@@ -55,14 +62,17 @@ class Grafana:
         for verb, pattern, handle in self._routes():
             found = re.fullmatch(pattern, path)
             if verb == method and found:
-                return handle(*found.groups(), *([body] if method in ("POST", "PUT") else []))
+                more = [body] if method in ("POST", "PUT") else [parse_qs(query)] if pattern == "/api/search" else []
+                return handle(*found.groups(), *more)
         return 404, {"message": "Not found"}
 
     def _routes(self) -> list[tuple[str, str, Callable[..., tuple[int, Any]]]]:
         return [
+            ("GET", r"/api/health", lambda: (200, {"database": "ok", "version": self.version, "commit": "0"})),
+            ("GET", r"/api/search", self._search),
             ("GET", r"/api/plugins/([^/]+)/settings", self._plugin),
             ("POST", r"/api/plugins/([^/]+)/install", self._install),
-            ("GET", r"/api/datasources/uid/([^/]+)", lambda uid: self._get(self.data_sources, uid)),
+            ("GET", r"/api/datasources/uid/([^/]+)", self._get_source),
             ("GET", r"/api/datasources/uid/([^/]+)/health", self._health),
             ("POST", r"/api/datasources", self._new_source),
             ("PUT", r"/api/datasources/uid/([^/]+)", self._put_source),
@@ -71,9 +81,11 @@ class Grafana:
             ("POST", r"/api/folders", self._new_folder),
             ("PUT", r"/api/folders/([^/]+)", self._put_folder),
             ("DELETE", r"/api/folders/([^/]+)", self._delete_folder),
+            ("GET", r"/api/folders/([^/]+)/permissions", self._get_permissions),
+            ("POST", r"/api/folders/([^/]+)/permissions", self._put_permissions),
             ("GET", r"/api/dashboards/uid/([^/]+)", lambda uid: self._get(self.dashboards, uid)),
             ("POST", r"/api/dashboards/db", self._save),
-            ("DELETE", r"/api/dashboards/uid/([^/]+)", lambda uid: self._delete(self.dashboards, uid)),
+            ("DELETE", r"/api/dashboards/uid/([^/]+)", self._delete_dashboard),
         ]
 
     def _get(self, kept: dict[str, Any], uid: str) -> tuple[int, Any]:
@@ -81,6 +93,13 @@ class Grafana:
 
     def _delete(self, kept: dict[str, Any], uid: str) -> tuple[int, Any]:
         return (200, {"message": "deleted"}) if kept.pop(uid, None) else (404, {"message": "not found"})
+
+    def _search(self, query: dict[str, list[str]]) -> tuple[int, Any]:
+        inside = [found for found in self.dashboards.values() if found["meta"]["folderUid"] in query["folderUIDs"]]
+        return 200, [
+            {"uid": found["dashboard"]["uid"], "title": found["dashboard"]["title"], "tags": [], "type": "dash-db"}
+            for found in inside
+        ]
 
     def _plugin(self, name: str) -> tuple[int, Any]:
         return (
@@ -104,6 +123,19 @@ class Grafana:
             return 409, {"message": "data source with the same name already exists"}
         return None
 
+    def _told(self, uid: str) -> dict[str, Any]:
+        """A data source as Grafana tells it: of its secrets only that they are there."""
+        kept = self.data_sources[uid]
+        secret = dict.fromkeys(kept.get("secureJsonData", {}), True)
+        return {
+            **{key: value for key, value in kept.items() if key != "secureJsonData"},
+            "id": 1 + list(self.data_sources).index(uid),
+            "secureJsonFields": secret,
+        }
+
+    def _get_source(self, uid: str) -> tuple[int, Any]:
+        return (200, self._told(uid)) if uid in self.data_sources else (404, {"message": "Data source not found"})
+
     def _new_source(self, body: dict[str, Any]) -> tuple[int, Any]:
         if body.get("uid") in self.data_sources:
             return 409, {"message": "data source with the same uid already exists"}
@@ -111,27 +143,31 @@ class Grafana:
         if refused:
             return refused
         self.data_sources[body["uid"]] = body
-        return 200, {"datasource": body}
+        told = self._told(body["uid"])
+        return 200, {"id": told["id"], "message": "Datasource added", "name": body["name"], "datasource": told}
 
     def _put_source(self, uid: str, body: dict[str, Any]) -> tuple[int, Any]:
         if uid not in self.data_sources:
             return 404, {"message": "Data source not found"}
+        if self.data_sources[uid].get("readOnly"):
+            return 403, {"message": "Cannot update read-only data source"}
         refused = self._source(body)
         if refused:
             return refused
         self.data_sources[uid] = body
-        return 200, {"datasource": body}
+        told = self._told(uid)
+        return 200, {"id": told["id"], "message": "Datasource updated", "name": body["name"], "datasource": told}
 
     def _health(self, uid: str) -> tuple[int, Any]:
         if uid not in self.data_sources:
             return 404, {"message": "Data source not found"}
         if not self.reachable or not self.data_sources[uid]["secureJsonData"].get("password"):
-            return 400, {"status": "ERROR", "message": "dial tcp: i/o timeout"}
-        return 200, {"status": "OK", "message": "Data source is working"}
+            return 400, {"message": "dial tcp: i/o timeout"}
+        return 200, {"message": "Data source is working"}
 
     def _new_folder(self, body: dict[str, Any]) -> tuple[int, Any]:
         if body["uid"] in self.folders:
-            return 412, {"message": "the folder has been changed by someone else"}
+            return 409, {"message": "a folder with the same uid already exists"}
         if not UID.fullmatch(body["uid"]) or not body.get("title"):
             return 400, {"message": "bad uid or title"}
         self.folders[body["uid"]] = body
@@ -146,10 +182,27 @@ class Grafana:
         return 200, self.folders[uid]
 
     def _delete_folder(self, uid: str) -> tuple[int, Any]:
+        if uid not in self.folders:
+            return 404, {"message": "folder not found"}
         inside = [item for item in self.dashboards.values() if item["meta"]["folderUid"] == uid]
         for item in inside:
             del self.dashboards[item["dashboard"]["uid"]]
-        return self._delete(self.folders, uid)
+        title = self.folders.pop(uid)["title"]
+        return 200, {"id": 1, "title": title, "message": f"Folder {title} deleted"}
+
+    def _get_permissions(self, uid: str) -> tuple[int, Any]:
+        if uid not in self.folders:
+            return 404, {"message": "folder not found"}
+        # A new folder is everybody's: so Grafana's defaults say.
+        return 200, self.permissions.get(
+            uid, [{"role": "Editor", "permission": 2}, {"role": "Viewer", "permission": 1}]
+        )
+
+    def _put_permissions(self, uid: str, body: dict[str, Any]) -> tuple[int, Any]:
+        if uid not in self.folders:
+            return 404, {"message": "folder not found"}
+        self.permissions[uid] = body["items"]
+        return 200, {"message": "Folder permissions updated"}
 
     def _save(self, body: dict[str, Any]) -> tuple[int, Any]:
         if unknown := set(body) - SAVE_KEYS:
@@ -162,11 +215,21 @@ class Grafana:
         there = self.dashboards.get(model["uid"])
         if there and not body.get("overwrite"):
             return 412, {"message": "a dashboard with the same uid already exists"}
+        if there and there["meta"].get("provisioned"):
+            return 400, {"message": "Cannot save provisioned dashboard"}
+        uid, folder = model["uid"], body["folderUid"]
         version = there["dashboard"]["version"] + 1 if there else 1
         number = there["dashboard"]["id"] if there else len(self.dashboards) + 1
         saved = {**model, "id": number, "version": version}
-        self.dashboards[model["uid"]] = {"dashboard": saved, "meta": {"folderUid": body["folderUid"]}}
-        return 200, {"uid": model["uid"], "status": "success", "version": version}
+        self.dashboards[uid] = {"dashboard": saved, "meta": {"folderUid": folder}}
+        told = {"uid": uid, "id": number, "status": "success", "version": version, "folderUid": folder}
+        return 200, {**told, "title": "slug", "url": f"/d/{uid}/slug"}
+
+    def _delete_dashboard(self, uid: str) -> tuple[int, Any]:
+        if uid not in self.dashboards:
+            return 404, {"message": "Dashboard not found"}
+        title = self.dashboards.pop(uid)["dashboard"]["title"]
+        return 200, {"uid": uid, "title": title, "message": f"Dashboard {title} deleted"}
 
 
 @contextmanager
@@ -178,7 +241,8 @@ def serving(grafana: Grafana) -> Iterator[Grafana]:
             length = int(self.headers.get("Content-Length", 0))
             body = json.loads(self.rfile.read(length)) if length else None
             token = self.headers.get("Authorization", "").removeprefix("Bearer ")
-            status, answer = grafana.answer(self.command, self.path, token, body)
+            headers = {name: value for name, value in self.headers.items() if name.lower().startswith("x-")}
+            status, answer = grafana.answer(self.command, self.path, token, body, headers)
             text = json.dumps(answer).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
@@ -193,7 +257,7 @@ def serving(grafana: Grafana) -> Iterator[Grafana]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     grafana.url = f"http://127.0.0.1:{server.server_port}"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     try:
         yield grafana
     finally:

@@ -12,7 +12,7 @@ from grafana_foundation_sdk.models.dashboard import DataSourceRef, VariableOptio
 
 from infra.dashboards.objectives import objectives
 from infra.paths import SQL
-from infra.postdeploy.grafana import PLUGIN
+from infra.postdeploy.grafana_api import PLUGIN
 from infra.templates import render
 
 QUERIES = SQL / "queries" / "dashboards"

@@ -10,10 +10,19 @@ from typing import Any
 from infra.endpoints import GrafanaEndpoint, access_from_dict
 from infra.errors import UserError
 
+PLUGIN = "grafana-clickhouse-datasource"
 TIMEOUT_SECONDS = 30
 POLL_SECONDS = 2.0
 RETRIED = (502, 503, 504)
 """A workspace that has just been configured restarts (Managed Grafana, "Configure a workspace")."""
+
+
+class GrafanaRefusal(UserError):
+    """Grafana's answer with an error's status."""
+
+    def __init__(self, message: str, status: int):
+        super().__init__(message)
+        self.status = status
 
 
 class GrafanaApi:
@@ -45,7 +54,7 @@ class GrafanaApi:
         return None if response.status_code == 404 else self._checked("GET", path, response)
 
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None, missing_ok: bool = False) -> Any:
-        """Any method; the decoded answer. Raises UserError for an error, 404 too unless `missing_ok`."""
+        """Any method; the decoded answer. Raises GrafanaRefusal for an error, 404 too unless `missing_ok`."""
         response = self._send(method, path, body)
         if missing_ok and response.status_code == 404:
             return None
@@ -71,10 +80,12 @@ class GrafanaApi:
             said = response.text[:200]
         hint = {
             401: "; the token is not valid (grafanaTokenSecretArn) or has expired",
-            403: "; the token needs the role Admin",
+            403: "; the token needs the role Admin. Give its service account that role, then run `up` again",
+            409: "; somebody else's object has the same name or uid: rename or delete it",
             412: "; somebody else's object has the same uid: rename or delete it",
         }.get(response.status_code, "")
-        raise UserError(f"Grafana at {self.url} refused {method} {path}: {response.status_code} {said}{hint}")
+        text = f"Grafana at {self.url} refused {method} {path}: {response.status_code} {said}{hint}"
+        raise GrafanaRefusal(text, response.status_code)
 
 
 def wait_for(what: str, found: Callable[[], bool], seconds: float) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, ResourceProvider, UpdateResult
 
 from infra.dynamic import plain_props
+from infra.errors import UserError
 from infra.postdeploy.grafana_api import GrafanaApi, api_of
 
 ADDRESS = ("grafana", "grafana_access")
@@ -28,6 +29,11 @@ class GrafanaProvider(ResourceProvider):
         """The watched inputs as Grafana has them (those that it tells); None when the object is not there."""
         raise NotImplementedError
 
+    def objection(self, api: GrafanaApi, props: Mapping[str, Any], fresh: bool) -> str:
+        """Why it may not be written, said before it is; ''. `fresh`: it is about to be made, so what has its uid is
+        somebody else's, or what a broken run left."""
+        return ""
+
     def write(self, api: GrafanaApi, props: Mapping[str, Any]) -> None:
         raise NotImplementedError
 
@@ -40,10 +46,10 @@ class GrafanaProvider(ResourceProvider):
         return DiffResult(changes=bool(moved or changed), replaces=moved)
 
     def create(self, props: dict[str, Any]) -> CreateResult:
-        return CreateResult(self.id_of(props), self._written(props))
+        return CreateResult(self.id_of(props), self._written(props, fresh=True))
 
     def update(self, _id: str, _olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
-        return UpdateResult(self._written(news))
+        return UpdateResult(self._written(news, fresh=False))
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
         with api_of(props) as api:
@@ -54,7 +60,9 @@ class GrafanaProvider(ResourceProvider):
         with api_of(props) as api:
             self.remove(api, props)
 
-    def _written(self, props: dict[str, Any]) -> dict[str, Any]:
+    def _written(self, props: dict[str, Any], fresh: bool) -> dict[str, Any]:
         with api_of(props) as api:
+            if against := self.objection(api, props, fresh):
+                raise UserError(f"Grafana at {api.url}: {against}")
             self.write(api, props)
         return plain_props(props)

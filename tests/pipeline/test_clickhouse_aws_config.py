@@ -26,7 +26,7 @@ from infra.errors import UserError
 from infra.local.toolchain import ensure
 from infra.local.toolchain.builds import OTHER_ENGINES
 from infra.paths import SQL
-from infra.postdeploy.grafana import QUERY_SECONDS
+from infra.postdeploy.grafana_source import QUERY_SECONDS
 from infra.settings import Settings, parse_settings
 
 REGION = "eu-central-1"
