@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -38,3 +40,10 @@ def test_the_stack_and_its_ports_are_passed_on() -> None:
 def test_ci_runs_what_the_readme_says() -> None:
     assert "exec make test\n" in (ROOT / ".ci" / "run").read_text()
     assert ".venv/bin/telemetry tools\n.venv/bin/pytest -n 3 tests\n" in make("-n", "test")
+
+
+def test_modules_are_compiled_once_whatever_the_environment_says(tmp_path: Path) -> None:
+    (tmp_path / "Makefile").write_text(f'include {ROOT}/Makefile\nshown:\n\t@echo "[$$PYTHONDONTWRITEBYTECODE]"\n')
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    command = ["make", "-C", str(tmp_path), "--no-print-directory", "shown"]
+    assert subprocess.run(command, capture_output=True, text=True, env=environment).stdout == "[]\n"
