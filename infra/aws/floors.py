@@ -10,9 +10,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pulumi
+from pulumi import ResourceOptions
 from pulumi.dynamic import CheckFailure, CheckResult, CreateResult, DiffResult, Resource, ResourceProvider, UpdateResult
 
+from infra.aws.clickhouse import trust
+from infra.aws.clickhouse.given import Given
 from infra.dynamic import plain_props
 from infra.settings import Settings
 
@@ -50,11 +52,15 @@ def objections(olds: Mapping[str, Any], news: Mapping[str, Any]) -> list[tuple[s
         if old is not None and key not in lifted and old != new:
             reason = (news.get("reasons") or {}).get(key, "it can't change while it stands")
             found.append((key, f"{key}: {shown(old)} is deployed and {shown(new)} is set: {reason}"))
+    reason = trust.objection(olds.get("trust"), news.get("trust"))
+    if reason and trust.KEY not in lifted:
+        found.append((trust.KEY, reason))
     return found
 
 
 class FloorsProvider(ResourceProvider):
-    """Inputs: floors and fixed (setting to value), reasons (for fixed ones), lifted (settings that are not checked)."""
+    """Inputs: floors and fixed (setting to value), reasons (for fixed ones), lifted (settings that are not checked), trust
+    (clickhouse/trust.py)."""
 
     serialize_as_secret_always = False
 
@@ -62,7 +68,7 @@ class FloorsProvider(ResourceProvider):
         return CheckResult(news, [CheckFailure("", reason) for _, reason in objections(_olds, news)])
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
-        return DiffResult(changes=any(olds.get(key) != news.get(key) for key in ("floors", "fixed")))
+        return DiffResult(changes=any(olds.get(key) != news.get(key) for key in ("floors", "fixed", "trust")))
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         return CreateResult("floors", plain_props(props))
@@ -81,13 +87,15 @@ class Floors(Resource, module="aws", name="Floors"):
         fixed: Mapping[str, Value] | None = None,
         reasons: Mapping[str, str] | None = None,
         lifted: Sequence[str] = (),
-        opts: pulumi.ResourceOptions | None = None,
+        trust: Mapping[str, Any] | None = None,
+        opts: ResourceOptions | None = None,
     ):
         props = {
             "floors": dict(floors),
             "fixed": dict(fixed or {}),
             "reasons": dict(reasons or {}),
             "lifted": list(lifted),
+            **({"trust": dict(trust)} if trust else {}),
         }
         super().__init__(FloorsProvider(), name, props, opts)
 
@@ -118,7 +126,15 @@ REASONS = {
 }
 
 
-def stack_floors(settings: Settings) -> Floors:
+def trust_reached(settings: Settings, given: Given | None, nodes: Sequence[Resource], opts: ResourceOptions) -> Floors:
+    """What all nodes trust, kept once they all do: an `up` that broke off between two nodes is no step that was taken."""
+    opts = ResourceOptions.merge(opts, ResourceOptions(depends_on=[*nodes]))
+    return Floors(
+        "clickhouse-trust", {}, None, None, settings.floorsLifted, trust.trust(settings, given or Given()), opts
+    )
+
+
+def stack_floors(settings: Settings, given: Given | None = None) -> Floors:
     """All floors of a stack in one resource, so that every problem is in one message. Everything else waits for it."""
     keys = [*CLICKHOUSE]
     fixed: dict[str, Value] = {"clickhouseReplicas": "1" if settings.clickhouseReplicas == 1 else "2 or 3"}
@@ -136,4 +152,5 @@ def stack_floors(settings: Settings) -> Floors:
     if settings.grafanaMode == "managed":
         keys.append("grafanaVersion")
     floors = {key: getattr(settings, key) for key in keys}
-    return Floors("floors", floors, fixed, REASONS, settings.floorsLifted)
+    trusted = trust.trust(settings, given or Given())
+    return Floors("floors", floors, fixed, REASONS, settings.floorsLifted, trusted)

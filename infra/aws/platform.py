@@ -12,13 +12,14 @@ from infra.aws import reach
 from infra.aws.access import KeptKeyBucketCredential
 from infra.aws.alarms import Alarms, AlarmsArgs
 from infra.aws.clickhouse.component import ClickHouse, ClickHouseArgs
+from infra.aws.clickhouse.given import check as check_given
 from infra.aws.collector import Collector, CollectorArgs
 from infra.aws.context import Context, iam_path, make_provider, tagging
 from infra.aws.costs import estimate
 from infra.aws.ecs import TaskCluster
 from infra.aws.encryption import Encryption, EncryptionArgs
 from infra.aws.firewall import Firewall, FirewallArgs
-from infra.aws.floors import stack_floors
+from infra.aws.floors import stack_floors, trust_reached
 from infra.aws.grafana import Grafana, GrafanaArgs
 from infra.aws.image import WorkerImage, WorkerImageArgs
 from infra.aws.jobs import Jobs, JobsArgs
@@ -41,7 +42,9 @@ class AwsPlatform(pulumi.ComponentResource):
 
     def __init__(self, settings: Settings, stack: str):
         # What may never become smaller is checked before anything else is made: all else needs the provider.
-        provider = make_provider(settings, pulumi.ResourceOptions(depends_on=[stack_floors(settings)]))
+        given = check_given(settings, stack)
+        floors = stack_floors(settings, given)
+        provider = make_provider(settings, pulumi.ResourceOptions(depends_on=[floors]))
         super().__init__(
             "agent-telemetry:aws:Platform",
             "aws",
@@ -68,6 +71,7 @@ class AwsPlatform(pulumi.ComponentResource):
             ClickHouseArgs(context, self._network, self._firewall, self._kafka, self._key),
             after_network,
         )
+        trust_reached(settings, given, [machine.applied for machine in self._clickhouse.machines], options)
         self._cluster = TaskCluster("tasks", context, self._key, options)
         self._image = WorkerImage("worker-image", WorkerImageArgs(context, self._key), options)
         self._balancer = LoadBalancer("load-balancer", self._balancer_args(), options)

@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from infra.settings.tls import TlsSettings
+
 EXAMPLE_ACCOUNT = "123456789012"
 """Reserved example values (this account, the domain example.com) stand where only the account's owner knows better."""
 EXAMPLE_DOMAIN = "example.com"
@@ -235,6 +237,7 @@ class AwsSettings(
     JobSettings,
     GrafanaSettings,
     CollectorSettings,
+    TlsSettings,
     ClickHouseSettings,
     KafkaSettings,
     NetworkSettings,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from infra.settings.aws import EXAMPLE_ACCOUNT, EXAMPLE_DOMAIN
 from infra.settings.instances import memory_gib
+from infra.settings.tls import problems as tls_problems
 
 if TYPE_CHECKING:
     from infra.settings import Settings
@@ -36,6 +37,7 @@ def problems(settings: Settings) -> list[str]:
     if settings.platform == "aws":
         for rule in (_network, _kafka, _clickhouse, _collector, _grafana):
             found += rule(settings)
+        found += tls_problems(settings, settings.awsRegion)
     return found
 
 

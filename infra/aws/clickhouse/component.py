@@ -65,7 +65,7 @@ class ClickHouse(pulumi.ComponentResource):
         self._args, self._name = args, name
         self.node_names = names.servers(context)
         zone = names.zone(context)
-        self.host = f"clickhouse.{zone}"
+        self.host = names.host(context)
         dns = aws.route53.Zone(
             f"{name}-zone",
             name=zone,
@@ -158,7 +158,7 @@ class ClickHouse(pulumi.ComponentResource):
         args, storage = self._args, self._storage
         context, settings = args.context, args.context.settings
         host = f"{node}.{names.zone(context)}"
-        certificate = self._certificates.node(node, [host, self.host])
+        certificate = self._certificates.node(node)
         by_user = dict(self._secrets.arns)
         secrets: dict[str, pulumi.Input[Any]] = {
             "tls": certificate.arn,
@@ -166,7 +166,7 @@ class ClickHouse(pulumi.ComponentResource):
         }
         if INTERSERVER in by_user:
             secrets[INTERSERVER] = by_user[INTERSERVER]
-        key_arns: list[pulumi.Input[str]] = [args.key_arn]
+        key_arns: list[pulumi.Input[str]] = [args.key_arn, *certificate.key_arns]
         secret_arns: list[pulumi.Input[str]] = [certificate.arn, *by_user.values()]
         kafka_version: list[pulumi.Input[str]] = []
         if settings.kafkaAuth == "scram":
@@ -218,6 +218,7 @@ class ClickHouse(pulumi.ComponentResource):
                 known={
                     "secrets": secrets,
                     "ca_pem": self.ca_pem,
+                    "certificate": certificate.given,
                     "cidr": args.network.cidr,
                     "data": storage.data.name,
                     "backups": storage.backups.name,
@@ -225,7 +226,7 @@ class ClickHouse(pulumi.ComponentResource):
                 },
                 triggers=[certificate.version, *self._secrets.versions.values(), *kafka_version],
                 effect=f"{node} restarts unless only users or certificates change; {others}",
-                after=[*before, *storage.ready, certificate.resource],
+                after=[*before, *storage.ready, *certificate.ready],
                 shared_name=self.host,
             ),
             context.options(self),
@@ -238,7 +239,7 @@ class ClickHouse(pulumi.ComponentResource):
         plan = {
             **server_plan(node, host, bool(keepers)),
             "region": settings.awsRegion,
-            **{key: known[key] for key in ("secrets", "ca_pem", "volumes")},
+            **{key: known[key] for key in ("secrets", "ca_pem", "certificate", "volumes")},
         }
         logs_ = [f"{names.LOGS}/clickhouse-server.log", f"{names.LOGS}/clickhouse-server.err.log"]
         agent = agent_config(settings.awsRegion, node, known["log_group"], [names.HOT, names.SLOW], logs_)

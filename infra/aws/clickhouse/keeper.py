@@ -58,13 +58,13 @@ class Keepers(pulumi.ComponentResource):
 
     def _node(self, args: KeepersArgs, index: int, keeper: str, before: list[Node]) -> Node:
         context, host = args.context, self.hosts[index]
-        certificate = args.certificates.node(keeper, [host])
+        certificate = args.certificates.node(keeper)
         role = NodeRole(
             f"{keeper}-role",
             RoleArgs(
                 context=context,
                 node=keeper,
-                key_arns=[args.key_arn],
+                key_arns=[args.key_arn, *certificate.key_arns],
                 secret_arns=[certificate.arn],
                 bundles_arn=args.storage.bundles.arn,
                 log_group_arn=args.log_group.arn,
@@ -78,7 +78,7 @@ class Keepers(pulumi.ComponentResource):
                 **keeper_plan(keeper, host, peers),
                 "region": context.settings.awsRegion,
                 "secrets": {"tls": known["tls"]},
-                **{key: known[key] for key in ("ca_pem", "volumes")},
+                **{key: known[key] for key in ("ca_pem", "certificate", "volumes")},
             }
             files = [f"{names.LOGS}/clickhouse-keeper.log", f"{names.LOGS}/clickhouse-keeper.err.log"]
             agent = agent_config(context.settings.awsRegion, keeper, known["log_group"], [names.KEEPER], files)
@@ -102,11 +102,12 @@ class Keepers(pulumi.ComponentResource):
                 known={
                     "tls": certificate.arn,
                     "ca_pem": args.certificates.ca_pem,
+                    "certificate": certificate.given,
                     "log_group": args.log_group.name,
                 },
                 triggers=[certificate.version],
                 effect=f"{keeper} restarts; the two others serve meanwhile",
-                after=[*(node.applied for node in before), *args.storage.ready, certificate.resource],
+                after=[*(node.applied for node in before), *args.storage.ready, *certificate.ready],
             ),
             context.options(self),
         )

@@ -48,3 +48,17 @@ def servers(context: Context) -> list[str]:
 def keepers(context: Context) -> list[str]:
     """The Keepers' short names: none with a single node."""
     return [f"keeper-{number}" for number in range(1, KEEPERS + 1)] if context.settings.clickhouseReplicas > 1 else []
+
+
+def host(context: Context) -> str:
+    """The name that leads to all ClickHouse nodes."""
+    return f"clickhouse.{zone(context)}"
+
+
+def certificate_names(context: Context) -> dict[str, list[str]]:
+    """Every node and Keeper to the names that its certificate is for."""
+    domain = zone(context)
+    return {
+        **{node: [f"{node}.{domain}", host(context)] for node in servers(context)},
+        **{keeper: [f"{keeper}.{domain}"] for keeper in keepers(context)},
+    }

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import ssl
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
 from .files import Files
-from .run import Failed, secret
+from .run import Failed, secret, secret_text
 
 SYSTEM_TRUST = "/etc/pki/tls/certs/ca-bundle.crt"
 CONFIG = "/etc/clickhouse-server"
@@ -18,13 +21,36 @@ OPERATOR = "/root/.clickhouse-client/config.xml"
 
 def tls(files: Files, plan: Mapping[str, Any]) -> dict[str, str]:
     """The node's key and certificate, the CA, and the CA together with what the system trusts. Path to text."""
-    found, folder = secret(plan["region"], plan["secrets"]["tls"]), plan["secret_folder"]
+    key, certificate = _pair(files, plan)
+    folder = plan["secret_folder"]
     return {
-        f"{folder}/node.key": found["key"],
-        f"{folder}/node.crt": found["certificate"],
+        f"{folder}/node.key": key,
+        f"{folder}/node.crt": certificate,
         f"{folder}/ca.pem": plan["ca_pem"],
         f"{folder}/trust.pem": files.at(SYSTEM_TRUST).read_text() + plan["ca_pem"],
     }
+
+
+def _pair(files: Files, plan: Mapping[str, Any]) -> tuple[str, str]:
+    """The node's key and certificate. A given one comes with the plan, and its key must be this one: nothing has been
+    written by then, so a node with the wrong key goes on with the certificate that it has."""
+    arn = plan["secrets"]["tls"]
+    if not plan.get("certificate"):
+        found = secret(plan["region"], arn)
+        return found["key"], found["certificate"]
+    key, certificate = secret_text(plan["region"], arn), plan["certificate"]
+    with tempfile.TemporaryDirectory() as folder:  # root's alone
+        pair = Path(folder, "node.pem")
+        pair.touch(0o600)
+        pair.write_text(f"{key}\n{certificate}")
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(pair, password="")
+        except (ssl.SSLError, ValueError):
+            raise Failed(
+                f"secret {arn}: not the private key (PEM, without a password) of the certificate that is given for "
+                f"{plan['name']} in clickhouseCertificates"
+            ) from None
+    return key, certificate
 
 
 def server(files: Files, plan: Mapping[str, Any]) -> dict[str, str]:

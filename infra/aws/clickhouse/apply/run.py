@@ -47,15 +47,19 @@ def succeeds(command: Sequence[str]) -> bool:
     return True
 
 
-def secret(region: str, arn: str) -> Any:
-    """The JSON object in a secret, read by the node's own role."""
-    text = run(
+def secret_text(region: str, arn: str) -> str:
+    """What is in a secret, read by the node's own role."""
+    return run(
         [
             "aws", "secretsmanager", "get-secret-value", "--region", region, "--secret-id", arn,
             "--query", "SecretString", "--output", "text",
         ]
     )  # fmt: skip
+
+
+def secret(region: str, arn: str) -> Any:
+    """The JSON object in a secret."""
     try:
-        return json.loads(text)
+        return json.loads(secret_text(region, arn))
     except ValueError:
         raise Failed(f"secret {arn}: not a JSON object as this program writes it") from None
