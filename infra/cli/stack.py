@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,6 +21,8 @@ from infra.settings import Settings
 
 if TYPE_CHECKING:  # a second of imports, and these commands are loaded with every other one
     from pulumi import automation
+
+    from infra.cli.comment import Preview
 
 
 def register(app: typer.Typer) -> None:
@@ -89,17 +92,26 @@ def preview(
     name: Name = "local",
     refresh: Annotated[bool, typer.Option("--refresh", help="Compare with the live parts and tables first.")] = False,
     diff: Annotated[bool, typer.Option(help="Show each changed property.")] = False,
+    markdown: Annotated[
+        Path | None, typer.Option(help="Also write it to this file, as a pull request's comment.")
+    ] = None,
+    log_url: Annotated[str, typer.Option(help="Where that comment says that the whole log is.")] = "",
 ) -> None:
     """Shows what `up` would do. Touches nothing."""
-    from infra.automation import load_program
-    from infra.cli.pending import PendingMigrations
+    from infra.cli.comment import Preview
 
-    found = file_settings(name)
-    pending = PendingMigrations()
+    with Preview(name, markdown, log_url, live=refresh) as seen:
+        _preview(name, refresh, diff, seen)
+
+
+def _preview(name: str, refresh: bool, diff: bool, seen: Preview) -> None:
+    from infra.automation import load_program
+
+    found = seen.settings = file_settings(name)
     load_program(found.platform)
     with _opened_for_a_look(name, found.platform) as stack, _explained(name, found.platform):
-        stack.preview(refresh=refresh, run_program=refresh, diff=diff, on_event=pending.take, **display())
-    pending.show(console, found)
+        stack.preview(refresh=refresh, run_program=refresh, diff=diff, on_event=seen.take, **display())
+    seen.pending.show(console, found)
 
 
 @contextmanager

@@ -1,0 +1,103 @@
+"""A preview for a pull request: the text, and the one comment that keeps it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from infra.cli.console import Name, console
+from infra.errors import UserError
+
+if TYPE_CHECKING:  # slow to import
+    from pulumi import automation
+
+    from infra.comment.effects import Shorter
+    from infra.settings import Settings
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this file's commands."""
+    app.command()(comment)
+
+
+class Preview:
+    """What one preview shows and, where it is asked for, writes as a comment: when it fails as well."""
+
+    def __init__(self, name: str, path: Path | None, log_url: str, live: bool):
+        from infra.cli.pending import PendingMigrations
+        from infra.comment.recorder import Recorder
+
+        self.pending, self.recorder = PendingMigrations(), Recorder()
+        self.settings: Settings | None = None
+        """Once they are known to be right."""
+        self._name, self._path, self._log_url = name, path, log_url
+        self._live = live
+        """Whether live tables may be asked."""
+
+    def take(self, event: automation.EngineEvent) -> None:
+        """Looks at one engine event."""
+        self.pending.take(event)
+        self.recorder.take(event)
+
+    def __enter__(self) -> Preview:
+        return self
+
+    def __exit__(self, _type: type | None, error: BaseException | None, _traceback: object) -> None:
+        """Raises UserError when the file can't be written."""
+        if self._path is None or not (error is None or isinstance(error, UserError)):
+            return
+        try:
+            self._path.write_text(self._text(str(error) if error else ""))
+        except OSError as unwritten:
+            raise UserError(f"--markdown {self._path}: {unwritten.strerror}") from None
+
+    def _text(self, failure: str) -> str:
+        from infra.comment.effects import shorter
+        from infra.comment.markdown import Comment
+
+        found = shorter(self.recorder.changes)
+        expiring = _expiring(self._name, found) if self._live and found and not failure else {}
+        if failure and not self.recorder.errors:
+            self.recorder.errors.append(failure)
+        return Comment(
+            self._name, self.recorder, self.settings, self.pending.effects, (), expiring, bool(failure), self._log_url
+        ).text()
+
+
+def _expiring(name: str, found: list[Shorter]) -> dict[str, str]:
+    from infra.cli.reach import clickhouse
+    from infra.comment.effects import expiring
+
+    with clickhouse(name) as client:
+        return expiring(client, found)
+
+
+def comment(
+    file: Annotated[Path, typer.Argument(help="What `telemetry preview --markdown` wrote.")],
+    pull_request: Annotated[int, typer.Option("--pr", min=1, help="The pull request's number.")],
+    name: Name = "local",
+    repository: Annotated[str, typer.Option(envvar="GITHUB_REPOSITORY", help="owner/name")] = "",
+    api: Annotated[str, typer.Option(envvar="GITHUB_API_URL", help="GitHub's API.")] = "https://api.github.com",
+) -> None:
+    """Keeps one comment for the stack on a pull request: makes it, edits it in place, is silent when nothing changes."""
+    from infra.comment.github import PullRequest
+    from infra.comment.markdown import is_silent, marker
+
+    token = os.environ.get("GITHUB_TOKEN", "")
+    if not token:
+        raise UserError("GITHUB_TOKEN is not set: in a workflow, `env: GITHUB_TOKEN: ${{ github.token }}`")
+    if repository.count("/") != 1:
+        raise UserError(f"--repository {repository!r}: owner/name is expected (GITHUB_REPOSITORY has it in a workflow)")
+    try:
+        text = file.read_text()
+    except OSError as error:
+        raise UserError(
+            f"{file}: {error.strerror}; `telemetry preview --name {name} --markdown {file}` writes it"
+        ) from None
+    if not text.startswith(marker(name)):
+        raise UserError(f"{file} is not the preview of {name}: it begins with {text.splitlines()[:1]}")
+    done = PullRequest(repository, pull_request, token, api).keep_one(marker(name), text, is_silent(text))
+    console.print(f"{repository}#{pull_request}: {done}", highlight=False)
