@@ -55,6 +55,8 @@ def line(
         .unit(unit)
         .span(span)
         .height(height)
+        # The rollups' own: over narrower points a figure a minute would be a multiple of what it is.
+        .interval("1m")
         .fill_opacity(25 if stacked else 10)
         .min(0)
         .tooltip(common.VizTooltipOptions().mode(TooltipDisplayMode.MULTI).sort(SortOrder.DESCENDING))

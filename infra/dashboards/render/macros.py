@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from infra.templates import sql_string
+
 Value = str | Sequence[str]
 
 
@@ -46,12 +48,7 @@ def _variable(value: Value | All, form: str | None) -> str:
     if form != "singlequote":
         raise KeyError(f"the format {form} of a variable")
     values = [value] if isinstance(value, str) else value
-    return ",".join(map(quoted, values))
-
-
-def quoted(value: str) -> str:
-    """The value as a string of ClickHouse's SQL: neither a quote nor a backslash in it ends the string."""
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    return ",".join(map(sql_string, values))
 
 
 def _macros(text: str, view: View) -> str:

@@ -1,0 +1,63 @@
+"""`python -m infra.dashboards.render`: serves a stack's dashboards on loopback, in the foreground."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+from infra.config import PROJECT
+from infra.dashboards.catalogue import build_all
+from infra.dashboards.render.app import application
+from infra.dashboards.render.boards import Boards
+from infra.dashboards.render.source import Source
+
+HOST = "127.0.0.1"
+
+
+class _Server(uvicorn.Server):
+    """Ends with exit code 0 on SIGTERM; uvicorn's own handling raises the signal again at the end."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        for name in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(name, self.handle_exit)
+        yield
+
+
+def serve(stack: str, clickhouse: str, port: int) -> bool:
+    """Serves until it is told to stop. False: it could not listen."""
+    boards = Boards.of(build_all(f"{PROJECT}-{stack}"), Source(clickhouse))
+    server = _Server(
+        uvicorn.Config(
+            application(boards, stack),
+            host=HOST,
+            port=port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=2,
+        )
+    )
+    server.run()
+    return server.started
+
+
+def main() -> int:
+    """What the local stack runs."""
+    parser = argparse.ArgumentParser(prog="python -m infra.dashboards.render", description=__doc__)
+    parser.add_argument("--stack", required=True)
+    parser.add_argument("--clickhouse", required=True, help="its HTTP interface, http://host:port")
+    parser.add_argument("--port", type=int, required=True)
+    arguments = parser.parse_args()
+    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    return 0 if serve(arguments.stack, arguments.clickhouse, arguments.port) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
