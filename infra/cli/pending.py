@@ -1,5 +1,5 @@
 """What a preview shows beside the engine's own lines, taken from its events: pending migrations with number, kind and
-SQL, and what an update does to those who use a thing."""
+SQL, changed dashboards and alert rules, and what an update does to those who use a thing."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pulumi.runtime.rpc import UNKNOWN
 from rich.console import Console
 from rich.syntax import Syntax
 
+from infra.cli import pending_dashboards
 from infra.endpoints import KafkaAddress
 from infra.settings import Settings
 
@@ -25,12 +26,15 @@ class PendingMigrations:
     def __init__(self) -> None:
         self.pending: list[dict[str, Any]] = []
         self.effects: list[str] = []
+        self.dashboards: list[pending_dashboards.Pending] = []
 
     def take(self, event: automation.EngineEvent) -> None:
         """Looks at one engine event."""
         before = event.resource_pre_event
         if before is None:
             return
+        if found := pending_dashboards.pending(before.metadata):
+            self.dashboards.append(found)
         new = before.metadata.new
         if before.metadata.op == automation.OpType.UPDATE:
             # Begins with a digest, so that a diff shows it with every change; not known yet, it is what it was.
@@ -41,8 +45,9 @@ class PendingMigrations:
         if before.metadata.type.endswith(f":{MIGRATION}") and new and new.inputs:
             self.pending.append({**new.inputs})
 
-    def show(self, console: Console, settings: Settings) -> None:
-        """Prints each effect, and each pending migration with its kind and its SQL."""
+    def show(self, console: Console, settings: Settings, diff: bool = False) -> None:
+        """Prints each effect, each pending migration with its kind and its SQL, and what changes in dashboards and alerts;
+        with `diff` the changed lines of their queries too."""
         for effect in self.effects:
             console.print(effect, style="bold", highlight=False)
         for inputs in sorted(self.pending, key=lambda found: found["number"]):
@@ -50,6 +55,7 @@ class PendingMigrations:
             if sql == UNKNOWN:
                 sql = sql_before_the_brokers(settings, inputs["name"])
             show_migration(console, inputs["name"], inputs["kind"], sql)
+        pending_dashboards.show(console, self.dashboards, diff)
 
 
 def sql_before_the_brokers(settings: Settings, name: str) -> str:

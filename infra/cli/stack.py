@@ -91,7 +91,7 @@ def _check_ready(name: str, found: Settings) -> None:
 def preview(
     name: Name = "local",
     refresh: Annotated[bool, typer.Option("--refresh", help="Compare with the live parts and tables first.")] = False,
-    diff: Annotated[bool, typer.Option(help="Show each changed property.")] = False,
+    diff: Annotated[bool, typer.Option(help="Show each changed property, and changed lines of SQL.")] = False,
     markdown: Annotated[
         Path | None, typer.Option(help="Also write it to this file, as a pull request's comment.")
     ] = None,
@@ -111,7 +111,7 @@ def _preview(name: str, refresh: bool, diff: bool, seen: Preview) -> None:
     load_program(found.platform)
     with _opened_for_a_look(name, found.platform) as stack, _explained(name, found.platform):
         stack.preview(refresh=refresh, run_program=refresh, diff=diff, on_event=seen.take, **display())
-    seen.pending.show(console, found)
+    seen.pending.show(console, found, diff)
 
 
 @contextmanager
