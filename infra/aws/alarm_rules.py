@@ -9,6 +9,8 @@ import pulumi
 
 from infra.aws.alarm import Alarm, Source
 from infra.aws.clickhouse import names
+from infra.aws.clickhouse.apply.expiry import DIMENSION as EXPIRY_DIMENSION
+from infra.aws.clickhouse.apply.expiry import METRIC as EXPIRY_METRIC
 from infra.aws.context import Context
 from infra.aws.job import FAILED, SUCCEEDED
 from infra.aws.jobs import Job, Jobs, watch_seconds
@@ -24,6 +26,10 @@ FULL_PERCENT = 80
 STALE_SECONDS = 180
 CANARY_SECONDS = 60
 ERROR_PERCENT = 5
+CERTIFICATE_DAYS = 45
+"""An `up` renews from 60 days on: there was no `up` for a fortnight, or what is given was not renewed."""
+BALANCER_CERTIFICATE_DAYS = 30
+"""ACM renews its own 45 days before their end: below, that has failed, or the certificate was imported."""
 
 
 def doors(balancer: LoadBalancer) -> Iterator[Alarm]:
@@ -49,6 +55,18 @@ def doors(balancer: LoadBalancer) -> Iterator[Alarm]:
             1,
             section="collector-unhealthy",
         )
+    yield Source("AWS/CertificateManager", {"CertificateArn": balancer.certificate_arn}).alarm(
+        "load-balancer-certificate",
+        f"The load balancer's certificate ends in less than {BALANCER_CERTIFICATE_DAYS} days.",
+        "DaysToExpiry",
+        "Minimum",
+        BALANCER_CERTIFICATE_DAYS,
+        comparison="LessThanThreshold",
+        # Measured twice a day, and no longer once it has ended: then the alarm stays as it is.
+        period=86400,
+        periods=1,
+        missing="ignore",
+    )
     whole = Source("AWS/ApplicationELB", {"LoadBalancer": balancer.arn_suffix})
     for metric, who in (("HTTPCode_Target_5XX_Count", "collector"), ("HTTPCode_ELB_5XX_Count", "load-balancer")):
         yield whole.alarm(
@@ -122,6 +140,8 @@ class Machine(Protocol):
     @property
     def node(self) -> str: ...
     @property
+    def host(self) -> str: ...
+    @property
     def instance_id(self) -> pulumi.Input[str]: ...
     @property
     def volume_ids(self) -> Mapping[str, pulumi.Input[str]]: ...
@@ -153,6 +173,19 @@ def nodes(machines: Sequence[Machine]) -> Iterator[Alarm]:
             95,
             periods=15,
             section="node-memory",
+        )
+        yield Source(names.METRICS, {EXPIRY_DIMENSION: machine.host}).alarm(
+            f"{node}-certificate",
+            f"{node}: its certificate or a CA that it trusts ends in less than {CERTIFICATE_DAYS} days.",
+            EXPIRY_METRIC,
+            "Minimum",
+            CERTIFICATE_DAYS,
+            comparison="LessThanThreshold",
+            # Measured every half hour (apply/expiry.py); silence means that nobody would notice.
+            period=3600,
+            periods=3,
+            missing="breaching",
+            section="node-certificate",
         )
         for path in ("/", *machine.mounts):
             yield Source(names.METRICS, {**identity, "path": path}).alarm(

@@ -45,6 +45,7 @@ class LoadBalancer(pulumi.ComponentResource):
 
     dns_name: pulumi.Output[str]
     arn_suffix: pulumi.Output[str]
+    certificate_arn: pulumi.Output[str]
     http: aws.lb.TargetGroup
     grpc: aws.lb.TargetGroup
     listeners: list[pulumi.Resource]
@@ -85,7 +86,7 @@ class LoadBalancer(pulumi.ComponentResource):
             "GRPC",
             {"protocol": "HTTP", "port": "traffic-port", "path": "/AWS.ALB/healthcheck", "matcher": "12,16"},
         )
-        certificate = certificate_arn(context, self, name)
+        self.certificate_arn = certificate_arn(context, self, name)
         self.listeners = [
             aws.lb.Listener(
                 f"{name}-{kind}",
@@ -93,7 +94,7 @@ class LoadBalancer(pulumi.ComponentResource):
                 port=port,
                 protocol="HTTPS",
                 ssl_policy=TLS_POLICY,
-                certificate_arn=certificate,
+                certificate_arn=self.certificate_arn,
                 default_actions=[{"type": "forward", "target_group_arn": group.arn}],
                 opts=context.options(self),
             )

@@ -24,6 +24,8 @@ OURS = SHARED / "aws"
 APPLY = Path(__file__).parent / "apply"
 DASHBOARDS_SECONDS = 30
 READY_PORT = 9182
+EXPIRY = "/opt/agent-telemetry/expiry.py"
+"""Where apply/ puts the program of that name."""
 SERVER_UNIT, KEEPER_UNIT = "clickhouse-server", "clickhouse-keeper"
 
 
@@ -134,6 +136,7 @@ def server_plan(node: str, host: str, replicated: bool) -> dict[str, Any]:
         # All that is in them is on every node (docs/decisions/0008-replicas.md).
         "databases": [DATABASE, f"{DATABASE}_tenant"] if replicated else [],
         "https_port": names.HTTPS_PORT,
+        "tls_port": names.HTTPS_PORT,
     }
 
 
@@ -146,6 +149,7 @@ def keeper_plan(node: str, host: str, peers: Sequence[str]) -> dict[str, Any]:
         "error_log": f"{names.LOGS}/clickhouse-keeper.err.log",
         "peers": list(peers),
         "ready_port": READY_PORT,
+        "tls_port": names.KEEPER_PORT,
     }
 
 
@@ -153,10 +157,24 @@ def _plan(role: str, unit: str, node: str, host: str, config: str) -> dict[str, 
     return {"role": role, "unit": unit, "name": node, "host": host, "secret_folder": f"{config}/tls", **package()}
 
 
+def expiry_files(plan: Mapping[str, Any]) -> dict[str, str]:
+    """The systemd units that measure how long the node's certificates are still good for."""
+    values = {
+        "program": EXPIRY,
+        "region": plan["region"],
+        "namespace": names.METRICS,
+        "folder": plan["secret_folder"],
+        "host": plan["host"],
+        "port": plan["tls_port"],
+    }
+    return {f"expiry/{kind}": render(OURS / f"expiry.{kind}", values) for kind in ("service", "timer")}
+
+
 def bundle(plan: Mapping[str, Any], files: Mapping[str, str], agent: str) -> str:
     """Everything in one JSON object, path to text."""
     parts = {f"apply/{path.name}": path.read_text() for path in sorted(APPLY.glob("*.py"))}
     parts |= {f"files{path}": text for path, text in files.items()}
+    parts |= expiry_files(plan)
     parts |= {"plan.json": json.dumps(plan, sort_keys=True, indent=1), "cloudwatch-agent.json": agent}
     return json.dumps(parts, sort_keys=True, indent=1)
 

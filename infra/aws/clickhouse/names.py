@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from infra.aws.context import Context
 
 HTTPS_PORT = 8443
+KEEPER_PORT = 9281
 KEEPERS = 3
 USERS = ("migrator", "worker", "dashboards")
 """Who signs in from the network, with the tenants' readers. Others: `default` and `operator` on a node's loopback."""

@@ -65,6 +65,7 @@ class Node(pulumi.ComponentResource):
     """The node; `applied` is there once it serves."""
 
     node: str
+    host: str
     instance_id: pulumi.Output[str]
     volume_ids: dict[str, pulumi.Output[str]]
     """What it is for (hot, slow) to the volume."""
@@ -77,7 +78,7 @@ class Node(pulumi.ComponentResource):
         context = args.context
         instance = self._instance(name, args)
         volumes = [self._volume(name, args, volume) for volume in args.volumes]
-        self.node, self.mounts = name, [spec.mount for spec in args.volumes]
+        self.node, self.host, self.mounts = name, args.host, [spec.mount for spec in args.volumes]
         self.volume_ids = {spec.name: volume.id for spec, volume in zip(args.volumes, volumes, strict=True)}
         attachments = [
             aws.ec2.VolumeAttachment(

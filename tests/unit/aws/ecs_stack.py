@@ -29,6 +29,7 @@ SECRETS = {
 KAFKA_IAM = [{"Effect": "Allow", "Action": "kafka-cluster:Connect", "Resource": "arn:aws:kafka:cluster"}]
 MACHINE: dict[str, Any] = {
     "node": "clickhouse-1",
+    "host": "clickhouse-1.dev.agent-telemetry.internal",
     "instance_id": "i-1",
     "volume_ids": {"hot": "vol-1"},
     "mounts": ["/var/lib/clickhouse"],

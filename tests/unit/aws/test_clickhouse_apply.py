@@ -32,6 +32,7 @@ from infra.aws.clickhouse.apply.__main__ import main
 from infra.aws.clickhouse.apply.files import UNFINISHED, Files
 from infra.aws.clickhouse.apply.run import Failed
 from infra.aws.clickhouse.configuration import APPLY
+from tests.certificates import certificate, root
 
 VERSION = "26.8.7.7"
 HOT, SLOW = "/var/lib/clickhouse", "/var/lib/clickhouse-slow"
@@ -198,8 +199,11 @@ class Machine:
             (self.bundle / "files" / path).write_text(text)
         (self.bundle / "plan.json").write_text(json.dumps(self.plan))
         (self.bundle / "cloudwatch-agent.json").write_text("{}")
+        for path, text in {"apply/expiry.py": "program", "expiry/service": "unit", "expiry/timer": "unit"}.items():
+            (self.bundle / path).parent.mkdir(exist_ok=True)
+            (self.bundle / path).write_text(text)
         for arn, value in self.secrets.items():
-            (self.folder / f"secret-{arn}").write_text(json.dumps(value))
+            (self.folder / f"secret-{arn}").write_text(value if isinstance(value, str) else json.dumps(value))
         (self.folder / "calls").write_text("")
         user = getpass.getuser()
         main(self.bundle, self.root, user, user)
@@ -340,6 +344,46 @@ class TestLaterRuns:
         assert machine.called("systemctl", "restart", "clickhouse-server")
         machine.apply()
         assert not machine.called("systemctl", "restart")
+
+
+class TestGivenCertificate:
+    """It comes with the plan; the secret holds its key alone, as PEM text."""
+
+    @pytest.fixture
+    def given(self, machine: Machine) -> Machine:
+        machine.plan["certificate"] = machine.pem["crt"]
+        machine.secrets["arn:tls"] = machine.pem["key"]
+        return machine
+
+    def test_it_is_written_and_served(self, given: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+        given.apply()
+        assert given.text(f"{TLS}/node.crt") == given.pem["crt"] and given.text(f"{TLS}/node.key") == given.pem["key"]
+        assert given.pem["key"] not in capsys.readouterr().out + json.dumps(given.calls)
+
+    @pytest.mark.parametrize("key", ["another", "no key", "in JSON"])
+    def test_a_key_that_is_not_its_own_is_refused_and_the_node_goes_on(self, given: Machine, key: str) -> None:
+        given.apply()
+        before = {path: given.text(f"{TLS}/{path}") for path in ("node.key", "node.crt", "ca.pem")}
+        other = certificate(root("Other"), ["localhost"])
+        texts = {"another": other.key_pem, "no key": "-", "in JSON": json.dumps({"key": given.pem["key"]})}
+        given.secrets["arn:tls"], given.plan["ca_pem"] = texts[key], root("Other").pem
+        with pytest.raises(Failed, match="arn:tls: not the private key") as caught:
+            given.apply()
+        assert "clickhouse-1 in clickhouseCertificates" in str(caught.value)
+        assert texts[key].splitlines()[-1] == "-" or texts[key].splitlines()[1 if key == "another" else 0] not in str(
+            caught.value
+        )
+        assert {path: given.text(f"{TLS}/{path}") for path in before} == before
+        assert not given.called("systemctl", "restart") and not (given.root / UNFINISHED.lstrip("/")).exists()
+
+    def test_another_one_is_reloaded(self, given: Machine) -> None:
+        given.apply()
+        other = certificate(root("Other"), ["localhost"])
+        given.plan["certificate"], given.secrets["arn:tls"] = other.pem, other.key_pem
+        given.apply()
+        assert given.text(f"{TLS}/node.key") == other.key_pem
+        assert not given.called("systemctl", "restart", "clickhouse-server")
+        assert "client SYSTEM RELOAD CONFIG" in (given.folder / "queries").read_text()
 
 
 class TestRefusals:

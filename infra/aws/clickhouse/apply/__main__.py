@@ -14,6 +14,8 @@ from .files import Files
 from .run import Failed, run, say, succeeds
 
 BUNDLE = Path(__file__).resolve().parents[1]
+UNITS = "/etc/systemd/system"
+EXPIRY = "/opt/agent-telemetry/expiry.py"
 AGENT_CONFIG = "/opt/aws/amazon-cloudwatch-agent/etc/agent-telemetry.json"
 
 
@@ -43,6 +45,7 @@ def main(bundle: Path = BUNDLE, root: Path = Path("/"), owner: str = "clickhouse
         service.wait(plan)
     files.finished()
     _agent(Files(root, owner, admin), bundle)
+    _expiry(Files(root, owner, admin), bundle)
     say(f"{plan['name']}: ClickHouse {plan['version']} serves")
 
 
@@ -72,6 +75,21 @@ def _agent(files: Files, bundle: Path) -> None:
         run([control, "-a", "fetch-config", "-m", "ec2", "-s", "-c", f"file:{AGENT_CONFIG}"])
     except Failed as error:
         say(f"warning: the CloudWatch agent does not run: {error}")
+
+
+def _expiry(files: Files, bundle: Path) -> None:
+    """What tells CloudWatch how long the node's certificates are still good for. Its silence is an alarm, so it only warns."""
+    wanted = {f"{UNITS}/agent-telemetry-expiry.{kind}": bundle / "expiry" / kind for kind in ("service", "timer")}
+    wanted[EXPIRY] = bundle / "apply" / "expiry.py"
+    try:
+        if any([files.write(path, source.read_text(), 0o644) for path, source in wanted.items()]):
+            run(["systemctl", "daemon-reload"])
+        run(["systemctl", "enable", "--now", "agent-telemetry-expiry.timer"])
+        # At once: the certificate may be another one now.
+        run(["systemctl", "start", "agent-telemetry-expiry.service"])
+        files.finished()
+    except Failed as error:
+        say(f"warning: nobody measures when the certificates end: {error}")
 
 
 if __name__ == "__main__":
