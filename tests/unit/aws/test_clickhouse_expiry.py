@@ -147,7 +147,8 @@ def test_an_up_renews_before_the_alarm_fires() -> None:
 
 @pytest.mark.parametrize("given", ["", "arn:aws:acm:eu-central-1:123456789012:certificate/2f1f6f0c"])
 def test_the_load_balancers_certificate_is_watched_where_acm_keeps_it(given: str) -> None:
-    made = declare_tasks(**({"collectorCertificateArn": given} if given else {}))
+    more: dict[str, Any] = {"collectorCertificateArn": given} if given else {}
+    made = declare_tasks(**more)
     alarm = alarms(made)["load-balancer-certificate"]
     requested = "arn:aws:acm:eu-central-1:123456789012:load-balancer-certificate"
     assert alarm["dimensions"]["CertificateArn"].startswith(given or requested)

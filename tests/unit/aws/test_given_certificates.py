@@ -167,7 +167,7 @@ class TestWhatIsRefused:
         ],
     )
     def test_settings_that_do_not_go_together(self, more: dict[str, Any], said: str) -> None:
-        with pytest.raises(UserError, match="settings|test") as caught:
+        with pytest.raises(UserError) as caught:
             settings(**more)
         assert said in str(caught.value)
 

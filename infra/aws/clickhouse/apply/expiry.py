@@ -39,9 +39,9 @@ def served(folder: Path, host: str, port: int) -> Optional[float]:  # noqa: UP04
     # A Keeper asks for one too.
     context.load_cert_chain(folder / "node.crt", folder / "node.key")
     try:
-        with socket.create_connection((host, port), timeout=10) as plain:
-            with context.wrap_socket(plain, server_hostname=host) as connection:
-                shown = connection.getpeercert() or {}
+        plain = socket.create_connection((host, port), timeout=10)
+        with plain, context.wrap_socket(plain, server_hostname=host) as connection:
+            shown = connection.getpeercert() or {}
     except ssl.SSLCertVerificationError as error:
         print(f"{host}:{port}: {error.verify_message}", flush=True)
         return 0.0
@@ -56,7 +56,9 @@ def days(folder: Path, host: str, port: int) -> float:
     if not found:
         raise SystemExit(f"no certificate in {folder}")
     shown = served(folder, host, port)
-    return (min([*found, *([] if shown is None else [shown])]) - time.time()) / 86400
+    if shown is not None:
+        found.append(shown)
+    return (min(found) - time.time()) / 86400
 
 
 def main(arguments: Sequence[str]) -> None:
