@@ -110,6 +110,7 @@ def overview(prefix: str) -> dict[str, Any]:
                         {"usd": USD},
                         8,
                         {"trace_id": trace},
+                        nothing="No run is open: all that began have ended.",
                     ),
                 ],
             ),

@@ -44,9 +44,16 @@ def described(text: str, query: str) -> str:
 
 
 def line(
-    title: str, text: str, query: str, unit: str, span: int = 8, stacked: bool = False, height: int = HEIGHT
+    title: str,
+    text: str,
+    query: str,
+    unit: str,
+    span: int = 8,
+    stacked: bool = False,
+    height: int = HEIGHT,
+    nothing: str = "",
 ) -> timeseries.Panel:
-    """Lines over time: a column `time`, a figure, and perhaps a name for each line."""
+    """Lines over time: a column `time`, a figure, and perhaps a name for each line. `nothing`: what an empty one tells."""
     panel = (
         timeseries.Panel()
         .title(title)
@@ -68,6 +75,8 @@ def line(
         )
         .with_target(Query(query))
     )
+    if nothing:
+        panel.no_value(nothing)
     return panel.stacking(common.StackingConfig().mode(StackingMode.NORMAL)) if stacked else panel
 
 
@@ -100,8 +109,10 @@ def grid(
     links: Mapping[str, tuple[str, str]] | None = None,
     height: int = TABLE_HEIGHT,
     steps: Mapping[str, Steps] | None = None,
+    nothing: str = "",
 ) -> table.Panel:
-    """Rows. `units` by column, others are counts or text; `links`: by column a title and an address."""
+    """Rows. `units` by column, others are counts or text; `links`: by column a title and an address; `nothing`: what an
+    empty one tells."""
     panel = (
         table.Panel()
         .title(title)
@@ -131,7 +142,7 @@ def grid(
         )
     for column, values in properties.items():
         panel.override_by_name(column, values)
-    return panel
+    return panel.no_value(nothing) if nothing else panel
 
 
 def bars(title: str, text: str, query: str, unit: str, span: int = 8, height: int = HEIGHT) -> bargauge.Panel:
@@ -154,9 +165,9 @@ def bars(title: str, text: str, query: str, unit: str, span: int = 8, height: in
 
 
 def special(
-    kind: str, title: str, text: str, query: str, span: int, height: int, options: Any = None
+    kind: str, title: str, text: str, query: str, span: int, height: int, options: Any = None, nothing: str = ""
 ) -> dashboard.Panel:
-    """Grafana's trace or logs panel."""
+    """Grafana's trace or logs panel; `nothing`: what an empty one tells."""
     panel = (
         dashboard.Panel()
         .type(kind)
@@ -167,6 +178,8 @@ def special(
         .height(height)
         .with_target(Query(query, "traces" if kind == "traces" else "logs"))
     )
+    if nothing:
+        panel.no_value(nothing)
     return panel.options(options) if options else panel
 
 

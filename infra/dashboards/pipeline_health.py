@@ -99,7 +99,14 @@ def pipeline_health(prefix: str) -> dict[str, Any]:
             (
                 "What could not be read",
                 [
-                    line("Dead letters a minute", "Messages that could not be parsed.", "health_dead_rate", COUNT, 12),
+                    line(
+                        "Dead letters a minute",
+                        "Messages that could not be parsed.",
+                        "health_dead_rate",
+                        COUNT,
+                        12,
+                        nothing="None: all messages could be read.",
+                    ),
                     line(
                         "Unusable attributes",
                         "Spans with a value that was set to NULL or to a bound, as a share of all.",
@@ -113,6 +120,7 @@ def pipeline_health(prefix: str) -> dict[str, Any]:
                         "health_dead_letters",
                         {"bytes": BYTES},
                         24,
+                        nothing="None: all messages could be read.",
                     ),
                 ],
             ),
@@ -142,6 +150,7 @@ def pipeline_health(prefix: str) -> dict[str, Any]:
                         "health_merges",
                         {"running": SECONDS, "progress": SHARE, "bytes": BYTES},
                         12,
+                        nothing="None is running now.",
                     ),
                 ],
             ),

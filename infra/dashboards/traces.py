@@ -68,21 +68,32 @@ def traces(prefix: str) -> dict[str, Any]:
                     ),
                     figure("Tokens", "In and out.", "traces_totals", "tokens", COUNT, 5),
                     figure("Cost", "As booked at ingest.", "traces_totals", "usd", USD, 4),
-                    special("traces", "Spans", "The trace's tree.", "traces_one", 24, 16),
+                    special(
+                        "traces", "Spans", "The trace's tree.", "traces_one", 24, 16, nothing="Choose a trace above."
+                    ),
                     grid(
                         "Model calls",
                         "Cost by span, the dearest first.",
                         "traces_cost",
                         {"duration": MS, "usd": USD},
                         12,
+                        nothing="No model was called in it.",
                     ),
-                    grid("Events and exceptions", "Of its spans, in their order.", "traces_events", {}, 12),
+                    grid(
+                        "Events and exceptions",
+                        "Of its spans, in their order.",
+                        "traces_events",
+                        {},
+                        12,
+                        nothing="Its spans have no events.",
+                    ),
                     grid(
                         "Prompts and completions",
                         "Only where the tenant keeps them, and only as long as content is kept.",
                         "traces_content",
                         {},
                         12,
+                        nothing="None is kept for this trace: the setting contentTenants names whose are.",
                     ),
                     special(
                         "logs",
@@ -92,6 +103,7 @@ def traces(prefix: str) -> dict[str, Any]:
                         12,
                         9,
                         {"showTime": True, "wrapLogMessage": True, "enableLogDetails": True, "sortOrder": "Ascending"},
+                        "No log record names it.",
                     ),
                 ],
             ),

@@ -1,12 +1,13 @@
 {# What the dashboards' queries share: a rollup's rows in the chosen time range, as far as the variables choose among them.
-   Grafana puts '*' for All, as it is, so that rows with an empty name (no agent, no workflow) count. #}
+   Grafana puts '*' for All, as it is, so that rows with an empty name (no agent, no workflow) count. All tenants are all but
+   the pipeline's own canary, which can be chosen by name. #}
 {% set columns = {'environment': 'env', 'tenant': 'tenant_id', 'service': 'service_name', 'agent': 'agent_name',
                   'model': 'model', 'workflow': 'workflow_id', 'tool': 'tool_name'} %}
-{% macro chosen(names) -%}
+{% macro chosen(names, canary=false) -%}
 {%- for name in names -%}
 {%- set values = '${' ~ name ~ ':singlequote}' %}
 
-    AND ('*' IN ({{ values }}) OR {{ columns[name] }} IN ({{ values }}))
+    AND ('*' IN ({{ values }}){{ " AND tenant_id != 'canary'" if name == 'tenant' and not canary else "" }} OR {{ columns[name] }} IN ({{ values }}))
 {%- endfor -%}
 {%- endmacro %}
 {% macro spans_minute() -%}
@@ -62,7 +63,7 @@ FROM telemetry.{{ table }}
 WHERE trace_id = unhex(if(match(${trace_id:singlequote}, '^[0-9A-Fa-f]{32}$'), ${trace_id:singlequote}, repeat('00', 16)))
     AND {{ ts }} >= (SELECT min(min_ts) - INTERVAL 1 SECOND {{ indexed() }})
     AND {{ ts }} <= (SELECT max(max_ts) + INTERVAL 1 HOUR {{ indexed() }})
-    {{- chosen(['environment', 'tenant']) }}
+    {{- chosen(['environment', 'tenant'], canary=true) }}
 {%- endmacro %}
 {% macro indexed() -%}
 FROM telemetry.trace_index WHERE trace_id = unhex(if(match(${trace_id:singlequote}, '^[0-9A-Fa-f]{32}$'), ${trace_id:singlequote}, repeat('00', 16)))

@@ -141,7 +141,9 @@ def _suggestion(asked: Future[Frame] | None, column: str) -> dict[str, Any]:
     if frame is None or not frame.rows:
         return {}
     at = [item.name for item in frame.columns].index(column)
-    return {"value": [str(frame.rows[0][at])]}
+    # The first of those that tell most: a trace of the pipeline's own has neither agent nor workflow.
+    told = max(frame.rows, key=lambda row: sum(value not in ("", None) for value in row))
+    return {"value": [str(told[at])]}
 
 
 def for_browser(model: Mapping[str, Any]) -> dict[str, Any]:

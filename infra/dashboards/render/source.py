@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import threading
 import time
 from collections.abc import Mapping
@@ -118,12 +119,14 @@ class Source:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
+WRAPPED = re.compile(r"(?:LowCardinality|Nullable|SimpleAggregateFunction)\((?:\w+, )?(.+)\)")
+
+
 def kind_of(declared: str) -> str:
     """What kind of value a ClickHouse type holds."""
     plain = declared
-    for wrapper in ("LowCardinality(", "Nullable("):
-        if plain.startswith(wrapper):
-            plain = plain.removeprefix(wrapper).removesuffix(")")
+    while match := WRAPPED.fullmatch(plain):
+        plain = match[1]
     if plain.startswith("Date"):
         return "time"
     if plain.startswith(("Int", "UInt", "Float", "Decimal")):

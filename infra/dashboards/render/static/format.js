@@ -28,8 +28,8 @@ const Format = (() => {
     const minus = value < 0 ? "-" : "";
     if (size >= 1e6) return `${minus}${sign}${count(size)}`;
     if (size >= 1000 || size === 0) return `${minus}${sign}${plain(size, 0)}`;
-    if (size >= 1) return `${minus}${sign}${size.toFixed(2)}`;
-    return `${minus}${sign}${size.toLocaleString("en-US", { maximumSignificantDigits: 3 })}`;
+    if (size >= 0.1) return `${minus}${sign}${size.toFixed(2)}`;
+    return `${minus}${sign}${size.toLocaleString("en-US", { maximumSignificantDigits: 2 })}`;
   };
   const share = (value) => {
     const percent = value * 100;
@@ -51,6 +51,17 @@ const Format = (() => {
     const made = UNITS[unit || "short"];
     return made ? made(value) : `${count(value)} ${unit}`;
   };
+  // On an axis: no zeros that say nothing.
+  const tick = (value, unit) => number(value, unit).replace(/(\.\d*?)0+(?=\D|$)/, "$1").replace(/\.(?=\D|$)/, "");
+  // Distances between an axis' marks that read well in the unit: whole minutes, powers of two.
+  const decades = (from, to) => Array.from({ length: to - from }, (_, at) => [1, 2, 5].map((step) => step * 10 ** (from + at))).flat();
+  const clockSteps = [...decades(-9, 1), 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800, 432000, 864000, 2592000, 8640000];
+  const SECONDS = { ns: 1e-9, "µs": 1e-6, ms: 1e-3, s: 1, m: 60, h: 3600, d: 86400 };
+  const steps = (unit) => {
+    if (SECONDS[unit]) return clockSteps.map((step) => step / SECONDS[unit]);
+    if (unit === "bytes" || unit === "Bps") return Array.from({ length: 60 }, (_, at) => 2 ** at);
+    return decades(-9, 15);
+  };
   const two = (value) => String(value).padStart(2, "0");
   const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
   const day = (at) => `${at.getDate()} ${MONTHS[at.getMonth()]}`;
@@ -66,5 +77,5 @@ const Format = (() => {
     const midnight = at.getHours() === 0 && at.getMinutes() === 0 && at.getSeconds() === 0;
     return midnight ? day(at) : clock(at, step < 60);
   };
-  return { number, moment, mark, day, clock };
+  return { number, tick, steps, moment, mark, day, clock };
 })();

@@ -19,8 +19,9 @@ const Layout = (() => {
     const { w } = panel.gridPos;
     if (width >= WIDE) return w;
     if (width < NARROW) return panel.type === "stat" ? 12 : 24;
-    if (panel.type === "stat") return w <= 3 ? 6 : w === 4 ? 8 : w;
-    return w < 10 ? 12 : w;
+    if (panel.type === "stat") return w <= 3 ? 6 : w;
+    if (panel.type === "table" && w >= 10) return 24;
+    return Math.max(w, 12);
   };
   // The spans of a section's panels: a row that is not full gives what is left to its last panel.
   const spans = (panels, width) => {

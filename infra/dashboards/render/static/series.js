@@ -31,6 +31,13 @@ const Series = (() => {
     return [...new Set(made)].sort((a, b) => a - b);
   };
 
+  // The distance at which most points stand: a query may have points of an hour, whatever is asked for.
+  const usual = (all) => {
+    const seen = [...new Set(all.flatMap((line) => [...line.points.keys()]))].sort((a, b) => a - b);
+    const steps = seen.slice(1).map((at, index) => at - seen[index]).sort((a, b) => a - b);
+    return steps[Math.floor(steps.length / 2)] || 0;
+  };
+
   const values = (line, at, interval, stacked) => {
     if (stacked) return at.map((time) => line.points.get(time) ?? 0);
     const made = at.map((time) => line.points.get(time) ?? null);
@@ -47,11 +54,12 @@ const Series = (() => {
 
   const wide = (answer, stacked) => {
     const all = lines(answer);
-    const at = times(all, answer.interval);
+    const interval = Math.max(answer.interval, usual(all));
+    const at = times(all, interval);
     const plain = new Set();
     let next = 0;
     for (const line of all) {
-      line.values = values(line, at, answer.interval, stacked);
+      line.values = values(line, at, interval, stacked);
       const meaning = MEANINGS[line.name.toLowerCase()];
       const free = meaning && !plain.has(meaning);
       if (free) plain.add(meaning);

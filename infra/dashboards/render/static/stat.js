@@ -27,7 +27,7 @@ const Stat = (() => {
       const label = row[name] || "(none)";
       return el("div", { class: "bar-row", role: "listitem" },
         el("span", { class: "bar-name", title: label }, label),
-        el("span", { class: "bar-track" }, el("i", { style: { width: `${Math.max(0.5, (100 * (row[figure] ?? 0)) / most)}%`, background: Fields.threshold(field, row[figure]) || "var(--blue)" } })),
+        el("span", { class: "bar-track" }, el("i", { style: { width: `${Math.max(0, (100 * (row[figure] ?? 0)) / most)}%`, background: Fields.threshold(field, row[figure]) || "var(--blue)" } })),
         el("b", { class: "bar-figure" }, Format.number(row[figure], field.unit, field.decimals)));
     })));
   };

@@ -2,6 +2,7 @@
 "use strict";
 const TimeSeries = (() => {
   const TOOLTIP_ROWS = 14;
+  const FILLED = 2;
 
   const axisSize = (plot, values) => {
     const longest = (values || []).reduce((most, text) => Math.max(most, text.length), 0);
@@ -44,7 +45,9 @@ const TimeSeries = (() => {
     const field = (line) => fields.get(line) || {};
     const main = shown.lines[0] ? field(shown.lines[0]) : panel.fieldConfig?.defaults || {};
     const opacity = (panel.fieldConfig?.defaults?.custom?.fillOpacity ?? 0) / 100;
-    const alone = shown.lines.length === 1;
+    // Areas of many lines over each other are mud: those are lines alone.
+    const filled = opacity && (stacked || shown.lines.length <= FILLED);
+    const fill = (line) => (filled ? Theme.color(line.color) + Math.round((opacity + (stacked ? 0.2 : 0)) * 255).toString(16).padStart(2, "0") : undefined);
     const text = Theme.color("muted");
     const axis = { stroke: text, font: `11px ${Theme.color("font")}`, ticks: { show: false }, grid: { stroke: Theme.color("grid"), width: 1 } };
     return {
@@ -61,7 +64,7 @@ const TimeSeries = (() => {
       },
       axes: [
         { ...axis, space: 64, size: 26, values: (_, splits, __, ___, step) => splits.map((at) => Format.mark(at * 1000, step)) },
-        { ...axis, space: 30, size: axisSize, values: (_, splits) => splits.map((value) => Format.number(value, main.unit)) },
+        { ...axis, space: 30, size: axisSize, incrs: Format.steps(main.unit), values: (_, splits) => splits.map((value) => Format.tick(value, main.unit)) },
       ],
       cursor: {
         y: false,
@@ -74,8 +77,8 @@ const TimeSeries = (() => {
         show: !hidden.has(line.name),
         stroke: Theme.color(line.color),
         width: stacked ? 1 : 1.75,
-        fill: opacity ? Theme.color(line.color) + Math.round((alone && !stacked ? Math.max(opacity, 0.14) : opacity + (stacked ? 0.2 : 0)) * 255).toString(16).padStart(2, "0") : undefined,
-        points: { show: lonely, size: 4 },
+        fill: fill(line),
+        points: { show: true, size: 4, filter: lonely },
       }))],
       bands: stacked ? bands(shown.lines, hidden) : [],
       plugins: [tooltip(shown, field, hidden, stacked)],
@@ -94,11 +97,13 @@ const TimeSeries = (() => {
     return seen.slice(1).map((upper, index) => ({ series: [upper, seen[index]] }));
   };
 
-  // Points without a neighbour are no line: they are drawn as dots.
+  // A point without a neighbour is no line: it is drawn as a dot.
   const lonely = (plot, at) => {
     const values = plot.data[at];
-    const filled = values.filter((value) => value !== null && value !== undefined).length;
-    return filled <= 2;
+    const none = (value) => value === null;
+    // undefined is drawn over, so what lies beyond it is the neighbour.
+    return values.flatMap((value, index) => (value !== null && value !== undefined
+      && (index === 0 || none(values[index - 1])) && (index === values.length - 1 || none(values[index + 1])) ? [index] : []));
   };
 
   const draw = (panel, answer, body, context) => {

@@ -94,7 +94,7 @@ const Trace = (() => {
     body.replaceChildren(
       el("div", { class: "trace-head" },
         el("div", { class: "trace-services" }, services.map((service) => el("span", {}, el("i", { class: "swatch", style: { background: colorOf(service) } }), service)),
-          el("span", { class: "muted" }, `${spans.length} spans${failures ? `, ${failures} failed` : ""}${spans.length > ROWS ? `, the first ${ROWS} shown` : ""}`)),
+          el("span", { class: "muted" }, `${spans.length} ${spans.length === 1 ? "span" : "spans"}${failures ? `, ${failures} failed` : ""}${spans.length > ROWS ? `, the first ${ROWS} shown` : ""}`)),
         ruler(length)),
       el("div", { class: "scroll trace", role: "tree", tabindex: "0" }, rows.map(({ row }) => row)));
     body.drawn = { kind: "trace", key };
