@@ -1,0 +1,204 @@
+"""Dashboards and alerts as Pulumi resources, with the real engine, against a Grafana stand-in: preview, up, second up, drift
+made by hand, a refusal half-way, other people's things, down."""
+
+from __future__ import annotations
+
+import copy
+import io
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pulumi
+import pytest
+from pulumi import automation
+from rich.console import Console
+
+from infra import pipeline
+from infra.automation import engine_environment
+from infra.cli.pending import PendingMigrations
+from infra.config import PROJECT
+from infra.dashboards import catalogue
+from infra.endpoints import ClickHouseEndpoint, GrafanaEndpoint, Parts
+from infra.local.toolchain import ensure
+from infra.paths import ROOT
+from infra.settings import parse_settings
+from tests.grafana_steps import CLICKHOUSE
+from tests.grafana_stub import Grafana, serving
+
+pytestmark = pytest.mark.timeout(600)
+UID = f"{PROJECT}-dev"
+PYTHON = """#!/bin/sh
+# The interpreter that the engine starts for dynamic resources: -u -m pulumi.dynamic ADDRESS.
+shift 3
+exec "{python}" -u -m tests.engine.grafana_dynamic "$@"
+"""
+
+
+@dataclass
+class Engine:
+    """One stack of nothing but Grafana's part of the program."""
+
+    stack: automation.Stack
+    lines: list[str] = field(default_factory=list)
+
+    def run(self, command: str, **options: Any) -> dict[str, int]:
+        """How many resources were created, updated …; raises CommandError."""
+        self.lines.clear()
+        ran = getattr(self.stack, command)(on_output=self.lines.append, color="never", **options)
+        changes = ran.change_summary if command == "preview" else ran.summary.resource_changes
+        return {str(getattr(op, "value", op)): count for op, count in (changes or {}).items()}
+
+    def preview(self, diff: bool = False, **options: Any) -> str:
+        """What `telemetry preview` prints below the engine's lines."""
+        seen, output = PendingMigrations(), io.StringIO()
+        self.run("preview", on_event=seen.take, **options)
+        seen.show(Console(file=output, width=200), parse_settings({}, "test"), diff)
+        return output.getvalue()
+
+
+@pytest.fixture(scope="module")
+def grafana() -> Iterator[Grafana]:
+    with serving(Grafana()) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def engine(grafana: Grafana, tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    folder = tmp_path_factory.mktemp("grafana")
+    python = folder / "python-for-steps"
+    python.write_text(PYTHON.format(python=sys.executable))
+    python.chmod(0o755)
+    (folder / "state").mkdir()
+
+    def program() -> None:
+        address = {key: pulumi.Output.from_input(value) for key, value in CLICKHOUSE.items()}
+        dashboards = ClickHouseEndpoint(
+            **cast(Any, address), schema_folder=pulumi.Output.from_input(""), access={"class": "known", "args": {}}
+        )
+        access = {"class": "token", "args": {"token": "glsa_test"}}
+        parts = Parts(
+            kafka=cast(Any, None),
+            clickhouse=cast(Any, None),
+            otlp=cast(Any, None),
+            fingerprints={"clickhouse": pulumi.Output.from_input("1")},
+            topics=[],
+            grafana=GrafanaEndpoint(url=pulumi.Output.from_input(grafana.url), access=access),
+            dashboards=dashboards,
+        )
+        pipeline.show("dev", parts, [])
+
+    root = ensure(["pulumi"]).pulumi_root
+    environment = {
+        **engine_environment(root),
+        "PULUMI_BACKEND_URL": (folder / "state").as_uri(),
+        "PULUMI_CONFIG_PASSPHRASE": "test",
+        "PULUMI_HOME": str(folder / "home"),
+        "PULUMI_PYTHON_CMD": str(python),
+        "AGENT_TELEMETRY_PYTHON": str(python),
+        "PYTHONPATH": str(ROOT),
+        "GRAFANA_TEST_FOLDER": str(folder),
+    }
+    options = automation.LocalWorkspaceOptions(
+        work_dir=str(folder), env_vars=environment, pulumi_command=automation.PulumiCommand(str(root))
+    )
+    stack = automation.create_or_select_stack("dev", project_name=PROJECT, program=program, opts=options)
+    return Engine(stack)
+
+
+def contents(grafana: Grafana) -> dict[str, Any]:
+    """Everything in Grafana that is not a number of its own."""
+    boards = {
+        uid: (
+            {key: value for key, value in found["dashboard"].items() if key not in ("id", "version")},
+            found["meta"]["folderUid"],
+        )
+        for uid, found in grafana.dashboards.items()
+    }
+    return copy.deepcopy({"sources": grafana.data_sources, "folders": grafana.folders, "dashboards": boards})
+
+
+def test_a_refusal_half_way_leaves_no_folder_and_the_next_up_completes(engine: Engine, grafana: Grafana) -> None:
+    shown = engine.preview()
+    for slug, build in catalogue.DASHBOARDS.items():
+        assert f"+ dashboard {build(UID)['title']} (" in shown, slug
+    assert grafana.calls == [], "a preview asks nobody"
+    grafana.fail[("POST", "/api/datasources")] = (403, "Permission denied")
+    with pytest.raises(automation.CommandError, match="the token needs the role Admin"):
+        engine.run("up")
+    assert (grafana.folders, grafana.dashboards) == ({}, {})
+    grafana.fail[("POST", "/api/dashboards/db")] = grafana.fail.pop(("POST", "/api/datasources"))
+    with pytest.raises(automation.CommandError, match="the token needs the role Admin"):
+        engine.run("up")
+    assert set(grafana.folders) == {UID}
+    grafana.fail.clear()
+    engine.run("up")
+    assert set(grafana.dashboards) == {f"{UID}-{slug}" for slug in catalogue.DASHBOARDS}
+
+
+def test_a_second_up_changes_nothing_and_writes_nothing(engine: Engine, grafana: Grafana) -> None:
+    grafana.calls.clear()
+    assert set(engine.run("up")) == {"same"}
+    assert grafana.calls == [] and engine.preview() == ""
+
+
+def test_what_hands_changed_is_found_by_a_refresh_told_in_words_and_put_right(engine: Engine, grafana: Grafana) -> None:
+    before = contents(grafana)
+    edited = grafana.dashboards[f"{UID}-overview"]["dashboard"]
+    panels = {panel["title"]: panel for panel in edited["panels"]}
+    panels["Last arrival"]["fieldConfig"]["defaults"]["unit"] = "ms"
+    titles = [panel["title"] for panel in edited["panels"] if panel["type"] == "timeseries"]
+    gone = next(title for title in reversed(titles) if titles.count(title) == 1)
+    edited["panels"].remove(panels[gone])
+    del grafana.dashboards[f"{UID}-cost"]
+    grafana.folders[UID]["title"] = "by hand"
+    grafana.data_sources[UID]["jsonData"]["tlsSkipVerify"] = True
+    shown = engine.preview(refresh=True, run_program=True)
+    assert '~ panel "Last arrival": unit: ms → s\n' in shown and f'+ panel "{gone}": timeseries\n' in shown
+    assert "\n+ dashboard Agents: cost (" in shown and contents(grafana) != before
+    changed = engine.run("up", refresh=True, run_program=True)
+    assert (changed.get("create"), changed.get("update")) == (1, 3), changed
+    assert contents(grafana) == before
+    assert set(engine.run("up", refresh=True, run_program=True)) == {"same"}
+
+
+def test_a_changed_panel_is_shown_with_its_sql_and_saved(
+    engine: Engine, grafana: Grafana, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def other(build: Callable[[str], dict[str, Any]]) -> Callable[[str], dict[str, Any]]:
+        def built(prefix: str) -> dict[str, Any]:
+            model = build(prefix)
+            panel = next(panel for panel in model["panels"] if panel["title"] == "Last arrival")
+            panel["targets"][0]["rawSql"] += "-- one line more\n"
+            return model
+
+        return built
+
+    boards = {**catalogue.DASHBOARDS, "overview": other(catalogue.DASHBOARDS["overview"])}
+    monkeypatch.setattr(catalogue, "DASHBOARDS", boards)
+    shown = engine.preview(diff=True)
+    assert '~ panel "Last arrival": query\n' in shown and "      +-- one line more\n" in shown
+    assert engine.run("up")["update"] == 1
+    assert "one line more" in str(grafana.dashboards[f"{UID}-overview"])
+    # A dashboard that is no longer in the program goes.
+    monkeypatch.setattr(catalogue, "DASHBOARDS", {"overview": boards["overview"], "slos": boards["slos"]})
+    assert "\n- dashboard Agents: cost (" in engine.preview()
+    assert engine.run("up")["delete"] == len(boards) - 2
+    assert set(grafana.dashboards) == {f"{UID}-overview", f"{UID}-slos"}
+
+
+def test_other_people_s_folders_are_not_touched_and_down_leaves_them(engine: Engine, grafana: Grafana) -> None:
+    theirs = {
+        "dashboard": {"uid": "theirs", "title": "Theirs", "id": 90, "version": 1},
+        "meta": {"folderUid": "others"},
+    }
+    grafana.folders["others"] = {"uid": "others", "title": "Others"}
+    grafana.dashboards["theirs"] = theirs
+    grafana.data_sources["theirs"] = {"uid": "theirs", "name": "theirs", "type": "loki"}
+    grafana.calls.clear()
+    engine.run("up", refresh=True, run_program=True)
+    engine.run("destroy")
+    assert [call for call in grafana.calls if "others" in call[1] or "theirs" in call[1]] == []
+    assert grafana.dashboards == {"theirs": theirs} and set(grafana.folders) == {"others"}
+    assert set(grafana.data_sources) == {"theirs"}
