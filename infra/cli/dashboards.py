@@ -1,16 +1,21 @@
-"""`telemetry dashboards`: the dashboards as files."""
+"""`telemetry dashboards`: the dashboards as files, as one report, and as a live page."""
 
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from infra.cli.console import Name, console
-from infra.config import PROJECT
+from infra.cli.local import stack_platform
+from infra.config import PROJECT, file_settings
 from infra.errors import UserError
+
+if TYPE_CHECKING:  # the dashboards take a second to import
+    from infra.dashboards.render.boards import Boards
 
 app = typer.Typer(no_args_is_help=True, help="The dashboards, without a Grafana.")
 
@@ -31,3 +36,88 @@ def build(
             console.print(f"{path}  {model['title']}", highlight=False, markup=False, soft_wrap=True)
     except OSError as error:
         raise UserError(f"--out {out}: {error.strerror}; name a folder that you may write to") from None
+
+
+@app.command()
+def render(
+    out: Annotated[Path, typer.Option(help="The file to write, report.html.")],
+    name: Name = "local",
+    dashboard: Annotated[
+        list[str] | None, typer.Option(help="overview, cost, slos, agents, traces or health; all of them without it.")
+    ] = None,
+    start: Annotated[str, typer.Option("--from", help="now-6h, 2026-01-31T12:00:00Z; else each one's own range.")] = "",
+    end: Annotated[str, typer.Option("--to", help="As --from; needs it.")] = "now",
+    var: Annotated[
+        list[str] | None, typer.Option(help="A variable's value, tenant=acme; several times for more.")
+    ] = None,
+) -> None:
+    """Draws every panel from the stack's live ClickHouse into one file, which needs no network and no Grafana."""
+    from infra.dashboards.catalogue import DASHBOARDS
+    from infra.dashboards.page import uid
+    from infra.dashboards.render.report import report
+
+    if unknown := [slug for slug in dashboard or [] if slug not in DASHBOARDS]:
+        raise UserError(f"--dashboard {unknown[0]}: there are {', '.join(DASHBOARDS)}")
+    if end != "now" and not start:
+        raise UserError("--to: it counts together with --from; name both")
+    boards = _boards(name)
+    params: dict[str, list[str]] = {"from": [start], "to": [end]} if start else {}
+    for given in var or []:
+        key, is_given, value = given.partition("=")
+        if not is_given or not any(
+            key == item["name"] for model in boards.models.values() for item in model["templating"]["list"]
+        ):
+            raise UserError(f"--var {given}: write variable=value; no dashboard has a variable {key!r}")
+        params.setdefault(f"var-{key}", []).append(value)
+    uids = [uid(f"{PROJECT}-{name}", slug) for slug in dashboard or DASHBOARDS]
+    text, failures = report(boards, name, uids, params, datetime.now(UTC))
+    try:
+        out.write_text(text)
+    except OSError as error:
+        raise UserError(f"--out {out}: {error.strerror}; name a file that you may write") from None
+    finally:
+        boards.source.close()
+    console.print(f"{out}  {len(text) / 2**20:.1f} MiB", highlight=False, markup=False, soft_wrap=True)
+    if failures:
+        raise UserError(
+            "\n".join([f"{len(failures)} panels got no answer; the file says so in their place:", *failures])
+        )
+
+
+@app.command()
+def serve(
+    name: Name = "local",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="On loopback. 0: the setting dashboardsPort.")] = 0,
+) -> None:
+    """Shows the dashboards live, in the foreground. A stack that is up does so by itself (`telemetry status`)."""
+    from infra.dashboards.render.__main__ import serve as serve_page
+    from infra.local.process import check_ports
+
+    clickhouse = _clickhouse(name)
+    port = port or file_settings(name).dashboardsPort
+    check_ports({"--port": port})
+    console.print(f"http://127.0.0.1:{port}  Ctrl-C ends it", highlight=False)
+    if not serve_page(name, clickhouse, port):
+        raise UserError(f"--port {port}: could not listen on it; name another one")
+
+
+def _clickhouse(name: str) -> str:
+    if (platform := stack_platform(name)) != "local":
+        raise UserError(
+            f"{name} is on {platform}, where Grafana shows its dashboards: the stack's output `dashboard` is its address. "
+            "This page asks a ClickHouse on this machine"
+        )
+    return f"http://127.0.0.1:{file_settings(name).clickhousePort}"
+
+
+def _boards(name: str) -> Boards:
+    from infra.dashboards.catalogue import build_all
+    from infra.dashboards.render.boards import Boards
+    from infra.dashboards.render.source import QueryError, Source
+
+    boards = Boards.of(build_all(f"{PROJECT}-{name}"), Source(_clickhouse(name)))
+    try:
+        boards.source.ask("SELECT 1 FROM system.one").result()
+    except QueryError as error:
+        raise UserError(f"{error}; `telemetry up --name {name}` starts it") from None
+    return boards

@@ -11,6 +11,7 @@ from infra.endpoints import Parts
 from infra.kafka import topics
 from infra.local.clickhouse.component import ClickHouse, ClickHouseArgs
 from infra.local.collector import Collector, CollectorArgs
+from infra.local.dashboards import Dashboards, DashboardsArgs
 from infra.local.folder import Folder
 from infra.local.kafka import Kafka, KafkaArgs
 from infra.local.keys import KeyList
@@ -29,8 +30,16 @@ class LocalPlatform:
 
     def __init__(self, settings: Settings, stack: str):
         self._settings, self._run = settings, run_folder(stack)
-        self.parts = _parts(settings, stack)
-        self.outputs: dict[str, pulumi.Input[Any]] = {}
+        folder = Folder("run-folder", self._run)
+        supervisor = Supervisor("supervisor", self._run, pulumi.ResourceOptions(depends_on=[folder]))
+        self.parts = _parts(settings, stack, supervisor)
+        # It asks ClickHouse when somebody looks: it needs not wait for it.
+        page = Dashboards(
+            "dashboards",
+            DashboardsArgs(settings, stack, self._run),
+            pulumi.ResourceOptions(depends_on=[supervisor]),
+        )
+        self.outputs: dict[str, pulumi.Input[Any]] = {"dashboards": page.url}
 
     def worker(self, after: Sequence[pulumi.Resource]) -> None:
         """The worker beside the parts, started once the tables are there."""
@@ -38,11 +47,9 @@ class LocalPlatform:
         Worker("worker", args, pulumi.ResourceOptions(depends_on=list(after)))
 
 
-def _parts(settings: Settings, stack: str) -> Parts:
+def _parts(settings: Settings, stack: str, supervisor: Supervisor) -> Parts:
     tools = ensure(["collector", "kafka"])
     run = run_folder(stack)
-    folder = Folder("run-folder", run)
-    supervisor = Supervisor("supervisor", run, pulumi.ResourceOptions(depends_on=[folder]))
     kept = pulumi.ResourceOptions(depends_on=[supervisor])
     keys = KeyList("key-list", key_list(stack))
     kafka = Kafka("kafka", KafkaArgs(settings, tools, run, data_folder(stack, "kafka")), kept)

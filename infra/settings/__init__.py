@@ -21,6 +21,7 @@ PORTS = {
     "clickhousePort": (8123, 23),
     "collectorHealthPort": (13133, 33),
     "collectorMetricsPort": (8888, 88),
+    "dashboardsPort": (3000, 30),
 }
 """A port's setting to its well-known number and its offset from portBase; used where the setting is 0."""
 

@@ -30,4 +30,7 @@ class LocalSettings(BaseModel):
     collectorMetricsPort: int = Field(
         0, ge=0, le=65535, description="The collector's own metrics, on loopback. 0: 8888, or by portBase."
     )
+    dashboardsPort: int = Field(
+        0, ge=0, le=65535, description="The dashboards' page, on loopback. 0: 3000, or by portBase."
+    )
     kafkaHeapMiB: int = Field(512, ge=128, le=65536, description="The local broker's Java heap, in MiB.")
