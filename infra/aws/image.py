@@ -211,22 +211,26 @@ class WorkerImage(pulumi.ComponentResource):
         context, given = args.context, args.context.settings.workerImageRepository
         if given:
             return pulumi.Output.from_input(given), pulumi.Output.from_input(repository_arn(context, given)), []
-        repository = aws.ecr.Repository(
-            f"{name}-repository",
-            name=f"{context.prefix}/worker",
-            image_tag_mutability="IMMUTABLE",
-            image_scanning_configuration={"scan_on_push": True},
-            encryption_configurations=[{"encryption_type": "KMS", "kms_key": args.key_arn}],
-            force_delete=not context.settings.protect,
-            opts=context.options(self),
-        )
-        aws.ecr.LifecyclePolicy(
-            f"{name}-lifecycle",
-            repository=repository.name,
-            policy=_LIFECYCLE,
-            opts=context.options(self),
-        )
+        repository = image_repository(context, self, name, f"{context.prefix}/worker", args.key_arn)
         return repository.repository_url, repository.arn, [repository]
+
+
+def image_repository(
+    context: Context, parent: pulumi.Resource, name: str, path: str, key_arn: pulumi.Input[str]
+) -> aws.ecr.Repository:
+    """An ECR repository: scanned, encrypted with the customer key, its tags immutable, the newest images kept."""
+    options = context.options(parent)
+    repository = aws.ecr.Repository(
+        f"{name}-repository",
+        name=path,
+        image_tag_mutability="IMMUTABLE",
+        image_scanning_configuration={"scan_on_push": True},
+        encryption_configurations=[{"encryption_type": "KMS", "kms_key": key_arn}],
+        force_delete=not context.settings.protect,
+        opts=options,
+    )
+    aws.ecr.LifecyclePolicy(f"{name}-lifecycle", repository=repository.name, policy=_LIFECYCLE, opts=options)
+    return repository
 
 
 _LIFECYCLE = f"""{{"rules": [{{"rulePriority": 1, "description": "the newest {KEPT_IMAGES}",

@@ -1,0 +1,134 @@
+"""The bootstrap stack: the state's bucket with its key, GitHub's OIDC provider and roles, and a shared image repository."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pulumi
+import pulumi_aws as aws
+
+from infra.aws.bootstrap.policies import (
+    AUDIENCE,
+    ISSUER,
+    Statement,
+    deployer_statements,
+    documents,
+    look_statements,
+    state_statements,
+    trust,
+)
+from infra.aws.bootstrap.settings import BootstrapSettings
+from infra.aws.buckets import BucketArgs, PrivateBucket
+from infra.aws.context import Context, iam_path, make_provider, tagging
+from infra.aws.encryption import Encryption, EncryptionArgs
+from infra.aws.image import image_repository
+from infra.settings import Settings
+
+STACK = "bootstrap"
+OLD_STATES_DAYS = 90
+"""An earlier state can be brought back for so long."""
+SESSION_SECONDS = 7200
+"""A first `up` waits half an hour for MSK alone."""
+
+
+def deploy(found: BootstrapSettings, protect: bool) -> None:
+    """Declares everything and the outputs. `protect`: everything stateful refuses deletion."""
+    # Only what a Context reads; the pipeline's own rules (tokens, certificates) are not about this stack.
+    settings = Settings.model_construct(
+        platform="aws", env=STACK, awsAccount=found.account, awsRegion=found.region, protect=protect
+    )
+    context = Context(settings, STACK, make_provider(settings))
+    Bootstrap(STACK, context, found)
+
+
+class Bootstrap(pulumi.ComponentResource):
+    """What stacks stand on, in one account and region."""
+
+    def __init__(self, name: str, context: Context, found: BootstrapSettings):
+        super().__init__(
+            "agent-telemetry:aws:Bootstrap",
+            name,
+            None,
+            pulumi.ResourceOptions(
+                providers=[context.provider], transformations=[tagging(context.settings, STACK), iam_path]
+            ),
+        )
+        options = context.options(self)
+        self._context, self._found = context, found
+        self._key = Encryption("encryption", EncryptionArgs(context), options).key_arn
+        bucket = BucketArgs(
+            context,
+            bucket_name=found.bucket,
+            key_arn=self._key,
+            versioned=True,
+            expire_old_versions_days=OLD_STATES_DAYS,
+        )
+        self._state = PrivateBucket("state", bucket, options)
+        repository = image_repository(context, self, "images", f"{context.prefix}/worker", self._key)
+        roles = self._roles() if found.repository else {}
+        outputs = {
+            "stateUrl": self._state.name.apply(lambda _: found.state_url),
+            "secretsProviders": {stack: found.secrets_provider(stack) for stack in self._stacks() if "*" not in stack},
+            "workerImageRepository": repository.repository_url,
+            "roles": roles,
+        }
+        for key, value in outputs.items():
+            pulumi.export(key, value)
+        self.register_outputs(outputs)
+
+    def _stacks(self) -> list[str]:
+        return sorted({stack for stacks in self._found.environments.values() for stack in stacks})
+
+    def _roles(self) -> dict[str, pulumi.Output[str]]:
+        found = self._found
+        provider = self._github()
+        made: dict[str, pulumi.Output[str]] = {}
+        if found.previews:
+            statements = look_statements(found)
+            made["preview"] = self._role("preview", provider, found.previews, statements, self._stacks(), False)
+        for environment, stacks in found.environments.items():
+            # A job that names an environment has it as its subject, whatever its branch: the branch is the environment's
+            # own rule, set on GitHub.
+            subjects = [f"environment:{environment}"]
+            statements = deployer_statements(found)
+            made[f"deploy-{environment}"] = self._role(
+                f"deploy-{environment}", provider, subjects, statements, stacks, True
+            )
+        return made
+
+    def _github(self) -> pulumi.Output[str]:
+        """AWS checks GitHub's certificate by itself: no thumbprints (IAM, "Obtain the thumbprint")."""
+        if self._found.oidcProviderArn:
+            return pulumi.Output.from_input(self._found.oidcProviderArn)
+        made = aws.iam.OpenIdConnectProvider(
+            "github", url=f"https://{ISSUER}", client_id_lists=[AUDIENCE], opts=self._context.options(self)
+        )
+        return made.arn
+
+    def _role(
+        self,
+        name: str,
+        provider: pulumi.Output[str],
+        subjects: Sequence[str],
+        statements: Sequence[Statement],
+        stacks: Sequence[str],
+        write: bool,
+    ) -> pulumi.Output[str]:
+        context, found, options = self._context, self._found, self._context.options(self)
+        role = aws.iam.Role(
+            name,
+            name=f"agent-telemetry-{name}",
+            assume_role_policy=provider.apply(lambda arn: trust(arn, found.repository, subjects)),
+            max_session_duration=SESSION_SECONDS,
+            opts=options,
+        )
+        parts: list[tuple[str, pulumi.Input[str]]] = [
+            (f"{name}-{number}", text) for number, text in enumerate(documents(statements), 1)
+        ]
+        state = pulumi.Output.all(self._state.arn, self._key).apply(
+            lambda arns: documents(state_statements(arns[0], arns[1], context.settings.awsRegion, stacks, write))[0]
+        )
+        for part, text in [*parts, (f"{name}-state", state)]:
+            policy = aws.iam.Policy(f"{part}-policy", policy=text, opts=options)
+            aws.iam.RolePolicyAttachment(f"{part}-attached", role=role.name, policy_arn=policy.arn, opts=options)
+        return role.arn
