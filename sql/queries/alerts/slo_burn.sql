@@ -1,7 +1,7 @@
 -- How fast the error budget of an objective burns, by tenant and service: the lesser of a long and a short window, so that it
 -- fires only for what lasts and resolves when it is over. 1 uses the budget up exactly at the end of the objective's window.
 {% import 'macros/dashboards.sql' as d with context %}
-SELECT objective, indicator.1 AS indicator, tenant, service, indicator.2 AS value
+SELECT objective, burning.1 AS indicator, tenant, service, burning.2 AS value
 FROM
 (
     SELECT
@@ -16,7 +16,7 @@ FROM
         arrayJoin([
             ('availability', least(sum(s.errors) / requests, sumIf(s.errors, s.minute > lately) / greatest(requests_lately, 1)) / (1 - o.availability)),
             ('latency', least(slow / requests, slow_lately / greatest(requests_lately, 1)) / (1 - o.latency_share))
-        ]) AS indicator
+        ]) AS burning
     FROM telemetry.spans_minute AS s
     CROSS JOIN {{ d.objectives() }} AS o
     WHERE s.entry AND s.minute > $__toTime - INTERVAL {{ rule.long_minutes }} MINUTE AND s.minute <= $__toTime AND s.tenant_id != 'canary'
