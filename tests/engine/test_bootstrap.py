@@ -1,0 +1,170 @@
+"""`telemetry bootstrap` on a real engine: its state begins here, moves into the bucket, is found there, and moves back."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import yaml
+from moto.server import ThreadedMotoServer
+
+from infra.aws.bootstrap.state import STATE_KEY
+from infra.paths import ROOT
+from tests.providers.cloud import StandInCloud
+from tests.stack import copy_of_the_tree
+
+pytestmark = pytest.mark.timeout(600)
+ACCOUNT = "111122223333"
+BUCKET = f"agent-telemetry-state-{ACCOUNT}-eu-central-1"
+
+
+@dataclass
+class Account:
+    """An account whose resources are the stand-in's, and whose objects are moto's."""
+
+    cloud: StandInCloud
+    tree: Path
+    endpoint: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            **self.cloud.environment,
+            "AWS_ENDPOINT_URL_S3": self.endpoint,
+            "PYTHONPATH": str(self.tree),
+            "COLUMNS": "200",
+        }
+
+    @property
+    def s3(self) -> Any:
+        return boto3.client(
+            "s3",
+            region_name="eu-central-1",
+            endpoint_url=self.endpoint,
+            aws_access_key_id="stand-in",
+            aws_secret_access_key="stand-in",
+        )
+
+    def bootstrap(self, command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "infra.cli", "bootstrap", command],
+            cwd=self.tree,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert not check or done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    def files(self) -> list[Path]:
+        """The state's files here."""
+        return [path for path in (self.tree / ".telemetry").rglob("bootstrap.json") if "stacks" in path.parts]
+
+    def objects(self) -> list[str]:
+        """The objects in the bucket."""
+        return [item["Key"] for item in self.s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])]
+
+    def configure(self, **values: Any) -> None:
+        file = self.tree / "configs" / "bootstrap.yaml"
+        file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), **values}))
+
+
+@contextmanager
+def account(folder: Path) -> Iterator[Account]:
+    (folder / "tree" / "docs").mkdir(parents=True)
+    tree = copy_of_the_tree(folder / "tree")
+    shutil.copy(ROOT / "docs" / "deployer-policy.json", tree / "docs")
+    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        made = Account(StandInCloud(folder), tree, f"http://{host}:{port}")
+        made.configure(account=ACCOUNT, repository="acme/telemetry")
+        # AWS has the bucket once the engine has made it; the two stand-ins don't know each other.
+        made.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+        yield made
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
+    """One account for the tests of this file, in their order."""
+    with account(tmp_path_factory.mktemp("bootstrap")) as made:
+        yield made
+
+
+def test_the_committed_example_values_are_refused_and_nothing_is_made(aws: Account) -> None:
+    shutil.copy(ROOT / "configs" / "bootstrap.yaml", aws.tree / "configs" / "bootstrap.yaml")
+    done = aws.bootstrap("up", check=False)
+    assert done.returncode == 1 and "account: 123456789012" in done.stderr and "repository: example/" in done.stderr
+    assert not aws.cloud.left() and not aws.files()
+    aws.configure(account=ACCOUNT, repository="acme/telemetry")
+
+
+def test_a_preview_makes_nothing(aws: Account) -> None:
+    said = aws.bootstrap("preview").stdout
+    assert "aws:s3:Bucket" in said and "aws:iam:Role" in said
+    assert not aws.cloud.left() and not aws.objects()
+
+
+def test_up_moves_its_state_into_the_bucket_that_it_made(aws: Account) -> None:
+    said = aws.bootstrap("up").stdout
+    assert aws.cloud.state.all("aws:s3/bucket:Bucket") and len(aws.cloud.state.all("aws:iam/role:Role")) == 3
+    assert STATE_KEY in aws.objects() and not aws.files()
+    assert f"pulumi login 's3://{BUCKET}?region=eu-central-1'" in said
+    assert "pulumi stack init prod --secrets-provider 'awskms://alias/agent-telemetry-bootstrap" in said
+    assert "role deploy-prod: arn:aws:iam:" in said
+
+
+def test_a_second_up_finds_its_state_there_and_changes_nothing(aws: Account) -> None:
+    shutil.rmtree(aws.tree / ".telemetry")  # another person, another machine
+    aws.cloud.forget_operations()
+    said = aws.bootstrap("up").stdout
+    assert "unchanged" in said and not aws.cloud.operations("create")
+    assert STATE_KEY in aws.objects() and not aws.files()
+
+
+def test_a_changed_setting_is_a_change_of_what_it_touches(aws: Account) -> None:
+    aws.cloud.forget_operations()
+    aws.configure(environments={"dev": ["dev", "pr-*"], "prod": ["prod"], "stage": ["stage"]})
+    aws.bootstrap("up")
+    assert [item.name for item in aws.cloud.operations("create", "aws:iam/role:Role")] == ["deploy-stage"]
+    assert not aws.cloud.operations("delete")
+
+
+def test_a_move_that_was_cut_off_is_completed_by_the_next_command(aws: Account) -> None:
+    state = aws.s3.get_object(Bucket=BUCKET, Key=STATE_KEY)["Body"].read()
+    (folder,) = (aws.tree / ".telemetry").glob("bootstrap-*")
+    left = folder / "state" / STATE_KEY
+    left.parent.mkdir(parents=True, exist_ok=True)
+    left.write_bytes(state)
+    aws.bootstrap("up")
+    assert STATE_KEY in aws.objects() and not aws.files()
+
+
+def test_a_destroy_is_refused_while_a_stacks_state_is_in_the_bucket(aws: Account) -> None:
+    key = ".pulumi/stacks/agent-telemetry/prod.json"
+    aws.s3.put_object(Bucket=BUCKET, Key=key, Body=b'{"checkpoint": {"latest": {"resources": [{"urn": "urn"}]}}}')
+    before = len(aws.cloud.left())
+    done = aws.bootstrap("destroy", check=False)
+    assert done.returncode == 1 and "agent-telemetry/prod" in done.stderr and "Destroy them first" in done.stderr
+    assert len(aws.cloud.left()) == before and STATE_KEY in aws.objects()
+    aws.s3.put_object(Bucket=BUCKET, Key=key, Body=b'{"checkpoint": {"latest": {}}}')  # a stack that was destroyed
+
+
+def test_a_destroy_moves_it_back_first_and_leaves_nothing(aws: Account) -> None:
+    aws.bootstrap("destroy")
+    assert not aws.cloud.left() and not aws.objects() and not aws.files()
+    assert "nothing was up" in aws.bootstrap("destroy").stdout
