@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from infra.cli.console import Name, console
 from infra.cli.local import stack_platform
 from infra.cli.reach import clickhouse, otlp_address
+from infra.config import file_settings
 from infra.errors import UserError
 
 
@@ -32,7 +31,6 @@ def demo(
     protocol: Annotated[str, typer.Option(help="http or grpc.")] = "http",
     token: Annotated[Path | None, typer.Option(help="File with a token (collector.auth jwt).")] = None,
     up: Annotated[bool, typer.Option(help="Bring the stack up first.")] = True,
-    svg: Annotated[Path | None, typer.Option(help="Also write the report to this file, as a picture.")] = None,
 ) -> None:
     """Brings a local stack up, sends the demo's traffic and shows cost, slow tools and failures from ClickHouse."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -41,6 +39,7 @@ def demo(
     from examples.agents.demo import Progress as DemoProgress
     from examples.agents.demo import run
     from infra.cli import stack
+    from infra.local.dashboards import page_url
 
     if protocol not in ("http", "grpc"):
         raise UserError(f"--protocol {protocol}: use http or grpc")
@@ -75,10 +74,7 @@ def demo(
         stored = report.wait_until_stored(client, result, began)
         window = report.Window(result.start, result.end)
         report.print_report(client, window, console)
-        if svg:
-            picture = Console(record=True, width=100, file=io.StringIO())
-            report.print_report(client, window, picture)
-            picture.save_svg(str(svg), title="make demo")
+    console.print(f"\nSee it live: [bold]{page_url(file_settings(name))}[/]", highlight=False)
     if stored < result.acknowledged:
         raise UserError(
             f"{result.acknowledged - stored:,} of the acknowledged spans are not in ClickHouse yet; "

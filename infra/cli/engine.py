@@ -51,10 +51,13 @@ def print_endpoints(name: str, stack: automation.Stack, seconds: float) -> None:
     from rich.text import Text
 
     table = Table(title=f"{name}: up in {seconds:.1f} s", title_justify="left", show_header=False)
-    for key, output in stack.outputs().items():
+    outputs = stack.outputs()
+    for key, output in outputs.items():
         if key not in HIDDEN_OUTPUTS:
             table.add_row(key, Text("[secret]" if output.secret else _shown(output.value)))
     console.print(table)
+    if page := outputs.get("dashboards"):
+        console.print(f"See it live: [bold]{page.value}[/]", highlight=False)
 
 
 def _shown(value: Any) -> str:

@@ -49,6 +49,14 @@ const Trace = (() => {
   const ruler = (length) => el("div", { class: "ruler" }, [0, 0.25, 0.5, 0.75, 1].map((part) =>
     el("span", { style: { left: `${part * 100}%` } }, Format.number(length * part, "ms"))));
 
+  // A bar's time: right of it, else inside its end, else left of it.
+  const label = (span, from, width) => {
+    const text = Format.number(span.duration, "ms");
+    if (from + width <= 85) return el("span", { class: "span-time", style: { left: `${from + width}%` } }, text);
+    if (width > 15) return el("span", { class: "span-time inside", style: { right: `${100 - from - width}%` } }, text);
+    return el("span", { class: "span-time", style: { right: `${100 - from}%` } }, text);
+  };
+
   const draw = (panel, answer, body) => {
     const spans = spansOf(answer);
     const key = JSON.stringify(answer.rows);
@@ -67,7 +75,7 @@ const Trace = (() => {
       const bar = el("div", { class: "span-line" },
         el("i", { class: "span-bar", style: { left: `${from}%`, width: `${width}%`, background: failed ? "var(--red)" : colorOf(span.serviceName) } }),
         (span.logs || []).map((event) => el("i", { class: "span-event", title: event.name || "event", style: { left: `${(100 * (event.timestamp - begin)) / length}%` } })),
-        el("span", { class: `span-time ${from + width > 80 ? "before" : ""}`, style: from + width > 80 ? { right: `${100 - from}%` } : { left: `${from + width}%` } }, Format.number(span.duration, "ms")));
+        label(span, from, width));
       const row = el("div", { class: `span-row${failed ? " failed" : ""}`, role: "treeitem", tabindex: "0", "aria-level": String(depth + 1), "data-span": span.spanID, "data-parent": span.parentSpanID || null },
         el("div", { class: "span-name", style: { "padding-left": `${8 + depth * 16}px` } },
           fold, el("i", { class: "swatch", style: { background: colorOf(span.serviceName) } }), failed ? icon("warning", 14) : "",
