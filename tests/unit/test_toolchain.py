@@ -243,7 +243,7 @@ def test_ctrl_c_ends_the_build_and_leaves_nothing(root: Path, tmp_path: Path) ->
     assert list(root.glob("tools/*/*")) == []
 
 
-NAMED = ("kafka", "pulumi", "collector", "crane")
+NAMED = ("kafka", "pulumi", "collector", "crane", "session-manager-plugin")
 
 
 def test_the_shipped_recipes_are_keyed_by_files_that_exist(root: Path) -> None:

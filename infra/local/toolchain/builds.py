@@ -125,6 +125,14 @@ def _crane(site: Site) -> None:
     site.run(program, "version", cwd=source, env=env)
 
 
+def _session_manager_plugin(site: Site) -> None:
+    source, env = _module(site, "session-manager-plugin")
+    program = site.out / "bin" / "session-manager-plugin"
+    package = "github.com/aws/session-manager-plugin/src/sessionmanagerplugin-main"
+    site.run("go", "build", "-ldflags", "-s -w", "-o", program, package, cwd=source, env=env)
+    site.run(program, "--version", cwd=source, env=env)
+
+
 def _kafka(site: Site) -> None:
     shutil.copy(HERE / "kafka" / "pom.xml", site.work)
     shutil.copy(HERE / "kafka" / "log4j2.properties", site.out)
@@ -208,6 +216,18 @@ RECIPES = (
         home_gib=0.3,
         typical="5 to 60 s",
         build=_crane,
+    ),
+    # Only tests ask for it: it has to take the arguments that infra/aws/tunnel.py gives it.
+    Recipe(
+        name="session-manager-plugin",
+        title=f"AWS's session-manager-plugin {version_of('session-manager-plugin')}",
+        version=version_of("session-manager-plugin"),
+        inputs=_inputs("session-manager-plugin/go.mod", "session-manager-plugin/go.sum"),
+        programs=("go",),
+        cache_gib=0.1,
+        home_gib=0.4,
+        typical="5 to 60 s",
+        build=_session_manager_plugin,
     ),
     # Only tests ask for these: the schema on the engine that production runs (LTS) and on the newest one.
     *(

@@ -60,6 +60,11 @@ class Toolchain:
         return self.parts["crane"].folder / "bin" / "crane"
 
     @property
+    def session_manager_plugin(self) -> Path:
+        """AWS's program behind an SSM session."""
+        return self.parts["session-manager-plugin"].folder / "bin" / "session-manager-plugin"
+
+    @property
     def kafka_classpath(self) -> str:
         """All jars of the broker, for `java -cp`."""
         return f"{self.parts['kafka'].folder / 'lib'}/*"
