@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -16,12 +15,11 @@ from infra.dashboards.catalogue import build_all
 from infra.dashboards.clickhouse import sql
 from infra.dashboards.objectives import objectives
 from infra.dashboards.render.macros import All, View, expand
-from infra.postdeploy.prices import price_rows
 from tests.oracle import Oracle
+from tests.pipeline.dashboard_data import HOURS, SPANS, fill, telling_trace
 from tests.pipeline.schema_engine import SchemaEngine
-from tests.workload import default_start, log_requests, requests
+from tests.workload import default_start, requests
 
-SPANS, HOURS = 4000, 6.0
 ANSWER_SECONDS = 20
 """Generous: the machine may be busy; a query that reads what it should not takes far longer on real data."""
 MODELS = build_all("agent-telemetry-test")
@@ -71,7 +69,7 @@ class World:
 
 def everything(trace_id: str) -> dict[str, Any]:
     names = ("environment", "tenant", "service", "agent", "model", "workflow", "tool", "outcome")
-    return {**{name: All("'*'") for name in names}, "search": "", "trace_id": trace_id}
+    return {**{name: All("'*'") for name in names}, "search": "", "trace_id": trace_id, "prices": "one size smaller"}
 
 
 def six_hours(variables: dict[str, Any]) -> View:
@@ -89,44 +87,11 @@ def oracle() -> Oracle:
 def world(tmp_path_factory: pytest.TempPathFactory, oracle: Oracle) -> Iterator[World]:
     engine = SchemaEngine(tmp_path_factory.mktemp("filled"), "otlp_proto")
     began = datetime.now(UTC)
-    tenant = next(row.tenant_id for row in oracle.spans)
-    engine.query(
-        f"INSERT INTO telemetry.tenants (tenant_id, retention_days, keep_content) VALUES ('{tenant}', 0, true)"
-    )
-    engine.query(
-        "INSERT INTO telemetry.model_prices (* EXCEPT (removed, loaded_at)) FORMAT JSONEachRow "
-        + " ".join(price_rows().values())
-    )
-    engine.query("SYSTEM RELOAD DICTIONARIES")
-    for body in requests(SPANS, hours=HOURS):
-        engine.send(body)
-    for body in log_requests(SPANS, hours=HOURS):
-        engine.send(body, "events")
-    # What the other parts of the pipeline write.
-    row = json.dumps(
-        {"rows": [{"name": "spans", "expected": 3, "found": 2, "difference": 1, "detail": "otel-spans/0"}]}
-    )
-    engine.query(
-        "INSERT INTO telemetry.worker_results (step, ok, value, detail_json) VALUES "
-        f"('canary', true, 1.25, '{{}}'), ('recompute', true, 3, '{{}}'), ('audit', false, 1, '{row}')"
-    )
-    engine.query(
-        "INSERT INTO telemetry.dead_letters VALUES ('otel-spans', 0, 99, now64(3), now64(3), 'broken', unhex('ff41'))"
-    )
-    view = six_hours(everything(_chosen_trace(engine)))
+    fill(engine, next(row.tenant_id for row in oracle.spans))
+    view = six_hours(everything(telling_trace(engine)))
     arrived = View(began - timedelta(minutes=1), datetime.now(UTC) + timedelta(minutes=1), 10, view.variables)
     yield World(engine, view, arrived)
     engine.stop()
-
-
-def _chosen_trace(engine: SchemaEngine) -> str:
-    """One with a model call, an event, a log record and kept content."""
-    return engine.one(
-        "SELECT lower(hex(trace_id)) AS id FROM telemetry.spans_raw WHERE is_inference AND trace_id IN "
-        "(SELECT trace_id FROM telemetry.events_raw WHERE source = 'log') AND trace_id IN "
-        "(SELECT trace_id FROM telemetry.events_raw WHERE source = 'span') AND trace_id IN "
-        "(SELECT trace_id FROM telemetry.content) ORDER BY id LIMIT 1"
-    )["id"]
 
 
 @pytest.fixture(scope="module")
