@@ -13,10 +13,14 @@ from infra.endpoints import KafkaAddress, Parts, Platform
 from infra.guard import check_account
 from infra.postdeploy.canary import Canary
 from infra.postdeploy.grafana import Dashboard, DataSource, Folder, Ground, Plugin
+from infra.postdeploy.grafana_alerts import RuleGroup
+from infra.postdeploy.grafana_contacts import contact_points, receivers
 from infra.postdeploy.ingest import Ingest
 from infra.postdeploy.migration_steps import Migrations
+from infra.postdeploy.price_scenarios import PriceScenarios
 from infra.postdeploy.prices import ModelPrices
 from infra.postdeploy.retention import Retention
+from infra.postdeploy.stack_costs import StackCosts
 from infra.postdeploy.tenants_table import Tenants
 from infra.schema import template_values
 from infra.settings import Settings
@@ -30,7 +34,7 @@ def deploy(settings: Settings, stack: str) -> None:
     migrations, ingest = schema(settings, parts)
     canary = prove(parts, migrations, ingest)
     platform.worker(after=[canary])
-    show(stack, parts, after=[migrations])
+    show(settings, stack, parts, after=[migrations])
 
     pulumi.export("otlpHttp", parts.otlp.http_url)
     pulumi.export("otlpGrpc", parts.otlp.grpc_target)
@@ -66,6 +70,8 @@ def schema(settings: Settings, parts: Parts) -> tuple[Migrations, Ingest]:
     after = pulumi.ResourceOptions(depends_on=[migrations])
     prices = ModelPrices("model-prices", clickhouse, opts=after)
     tenants = Tenants("tenants", clickhouse, settings, opts=after)
+    PriceScenarios("price-scenarios", clickhouse, opts=after)
+    StackCosts("stack-costs", clickhouse, parts.costs, opts=after)
     Retention("retention", clickhouse, values, opts=after)
     ingest = Ingest(
         "ingest",
@@ -81,17 +87,19 @@ def placeholders(settings: Settings, found: dict[str, Any]) -> dict[str, Any]:
     return template_values(settings, KafkaAddress(found["servers"], found["protocol"]), found["folder"])
 
 
-def show(stack: str, parts: Parts, after: Sequence[pulumi.Resource]) -> None:
-    """Dashboards in a folder of the stack's own, on a data source that can only read."""
+def show(settings: Settings, stack: str, parts: Parts, after: Sequence[pulumi.Resource]) -> None:
+    """Dashboards and alerts in a folder of the stack's own, on a data source that can only read."""
     if parts.grafana is None or parts.dashboards is None:
         return
+    from infra.dashboards.alerts import build_rule_groups
     from infra.dashboards.catalogue import build_all
 
     uid, title = f"{PROJECT}-{stack}", f"Agents ({stack})"
     models = build_all(uid)
     in_folder = {model["uid"]: uid for model in models.values()}
     # One after the other, and the folder last: what Grafana refuses leaves no folder with half of it.
-    ground = Ground("grafana-ground", parts.grafana, uid, {uid: title}, {uid: uid}, in_folder)
+    groups = build_rule_groups(uid, receivers(settings, uid), settings.alertRunbookUrl)
+    ground = Ground("grafana-ground", parts.grafana, uid, {uid: title}, {uid: uid}, in_folder, groups)
     plugin = Plugin("grafana-plugin", parts.grafana, pulumi.ResourceOptions(depends_on=[ground]))
     source = DataSource(
         "grafana-clickhouse",
@@ -103,8 +111,14 @@ def show(stack: str, parts: Parts, after: Sequence[pulumi.Resource]) -> None:
     )
     folder = Folder("grafana-folder", parts.grafana, uid, title, pulumi.ResourceOptions(depends_on=[source]))
     opts = pulumi.ResourceOptions(depends_on=[folder])
-    for slug, model in models.items():
-        Dashboard(f"dashboard-{slug}", parts.grafana, model["uid"], uid, model, opts)
+    boards = [
+        Dashboard(f"dashboard-{slug}", parts.grafana, model["uid"], uid, model, opts) for slug, model in models.items()
+    ]
+    made: list[pulumi.Resource] = [*boards, *contact_points(settings, parts.grafana, uid, opts)]
+    for group in groups:
+        # One after the other: a rule that changes its group is in both for a moment.
+        after_these = pulumi.ResourceOptions(depends_on=made)
+        made = [*made, RuleGroup(f"alerts-{group['title']}", parts.grafana, group, after_these)]
     pulumi.export("dashboard", pulumi.Output.format("{}/d/{}", parts.grafana.url, models["overview"]["uid"]))
 
 

@@ -73,7 +73,7 @@ def props(grafana: Grafana, **more: Any) -> dict[str, Any]:
 
 def ground(grafana: Grafana) -> dict[str, Any]:
     dashboards = {model["uid"]: UID for model in MODELS.values()}
-    return props(grafana, uid=UID, folders={UID: TITLE}, sources={UID: UID}, dashboards=dashboards)
+    return props(grafana, uid=UID, folders={UID: TITLE}, sources={UID: UID}, dashboards=dashboards, rules=[])
 
 
 def source(grafana: Grafana, **changed: Any) -> dict[str, Any]:

@@ -61,10 +61,17 @@ class Grafana(pulumi.ComponentResource):
         context, settings = args.context, args.context.settings
         role = aws.iam.Role(
             f"{name}-role",
-            description="What the Grafana workspace may do in this account: nothing but be a workspace.",
+            description="What the Grafana workspace may do in this account: be a workspace, and tell alertTopicArn.",
             assume_role_policy=json.dumps(trust(context)),
             opts=context.options(self),
         )
+        if settings.alertTopicArn:
+            aws.iam.RolePolicy(
+                f"{name}-role-alerts",
+                role=role.id,
+                policy=json.dumps(publish(settings.alertTopicArn)),
+                opts=context.options(self),
+            )
         return aws.grafana.Workspace(
             f"{name}-workspace",
             name=context.prefix,
@@ -111,6 +118,14 @@ class Grafana(pulumi.ComponentResource):
             editor_role_values=settings.grafanaEditorGroups or settings.grafanaAdminGroups,
             opts=context.options(self),
         )
+
+
+def publish(topic_arn: str) -> dict[str, object]:
+    """What the workspace may do for its alerts."""
+    return {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "sns:Publish", "Resource": topic_arn}],
+    }
 
 
 def trust(context: Context) -> dict[str, object]:

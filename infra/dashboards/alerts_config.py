@@ -71,6 +71,10 @@ class Unpriced(Rule):
     least_calls: int = Field(ge=1)
 
 
+class Budget(Rule):
+    above: float = Field(gt=0, lt=10)
+
+
 class Burn(Rule):
     above: float = Field(gt=0, le=1000)
     long_minutes: int = Field(ge=5, le=LONGEST_WINDOW)
@@ -92,6 +96,10 @@ class Lag(Rule):
 class DeadLetters(Rule):
     above: int = Field(ge=0)
     window_minutes: Window
+
+
+class Audit(Rule):
+    above: int = Field(ge=0)
 
 
 class DiskDays(Rule):
@@ -116,9 +124,11 @@ class Alerts(BaseModel):
     cost_spike: CostSpike | None = None
     no_data: NoData | None = None
     unpriced: Unpriced | None = None
+    budget: Budget | None = None
     slo_burn: dict[Annotated[str, Field(pattern=r"^[a-z]{1,12}$")], Burn] = {}
     lag: Lag | None = None
     dead_letters: DeadLetters | None = None
+    audit: Audit | None = None
     disk_days: DiskDays | None = None
     disk_used: DiskUsed | None = None
     canary: Canary | None = None

@@ -134,6 +134,21 @@ def _agents(config: Alerts) -> dict[str, Alert | None]:
             BY_TENANT,
             "now-24h",
         )
+    if config.budget:
+        found["budget"] = Alert(
+            "budget",
+            "Budget crossed",
+            "agents",
+            "budget",
+            config.budget,
+            "Budget {{ $labels.budget }} of tenant {{ $labels.tenant }} ({{ $labels.scope }} {{ $labels.subject }}): "
+            f"{PERCENT} of its limit",
+            "A limit in configs/budgets.yaml. The worker has called its webhook already, with the run in the body.",
+            "cost",
+            "By tenant",
+            {"tenant": "tenant"},
+            "now-24h",
+        )
     return found
 
 
@@ -185,6 +200,18 @@ def _pipeline(config: Alerts) -> dict[str, Alert | None]:
             "Their raw text is kept; their spans are in no figure.",
             "health",
             "Dead letters",
+        )
+    if config.audit:
+        found["audit"] = Alert(
+            "audit",
+            "Stored data differ from what arrived",
+            "pipeline",
+            "audit",
+            config.audit,
+            'The newest audit found {{ printf "%.0f" $values.B.Value }} differences between what arrived and what is stored',
+            "The worker repairs what it can; this is left. Figures may be wrong until it is looked at.",
+            "health",
+            "Newest audit",
         )
     if config.disk_days:
         found["disk-days"] = Alert(

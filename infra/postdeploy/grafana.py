@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pulumi
 from pulumi.dynamic import Resource
 
 from infra.endpoints import ClickHouseEndpoint, GrafanaEndpoint
+from infra.postdeploy.grafana_alerts import addresses
 from infra.postdeploy.grafana_api import PLUGIN, grafana_inputs
 from infra.postdeploy.grafana_folder import DashboardProvider, FolderProvider, model_text
 from infra.postdeploy.grafana_ground import GroundProvider
@@ -28,9 +29,11 @@ class Ground(Resource, module="postdeploy", name="GrafanaGround"):
         folders: Mapping[str, str],
         sources: Mapping[str, str],
         dashboards: Mapping[str, str],
+        rules: Sequence[Mapping[str, Any]] = (),
         opts: pulumi.ResourceOptions | None = None,
     ):
         own = {"uid": uid, "folders": dict(folders), "sources": dict(sources), "dashboards": dict(dashboards)}
+        own["rules"] = [addresses(group) for group in rules]
         super().__init__(GroundProvider(), name, {**grafana_inputs(grafana), **own}, opts)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from infra.errors import UserError
+from infra.postdeploy.grafana_alerts import foreign_rules
 from infra.postdeploy.grafana_api import GrafanaApi
 from infra.postdeploy.grafana_folder import foreign_dashboard, foreign_folder
 from infra.postdeploy.grafana_source import foreign_source
@@ -16,9 +17,10 @@ OLDEST = 10
 
 
 class GroundProvider(GrafanaProvider):
-    """Inputs: uid (the stack's), folders (uid to title), sources (uid to name), dashboards (uid to folder)."""
+    """Inputs: uid (the stack's), folders (uid to title), sources (uid to name), dashboards (uid to folder), rules (the groups
+    of alert rules: folder, title, and each rule's uid, title and labels)."""
 
-    watched = ("folders", "sources", "dashboards")
+    watched = ("folders", "sources", "dashboards", "rules")
 
     def live(self, api: GrafanaApi, props: Mapping[str, Any]) -> dict[str, Any] | None:
         """As it was: each object is looked at as a resource of its own."""
@@ -44,6 +46,7 @@ def _taken(api: GrafanaApi, props: Mapping[str, Any]) -> Iterator[str]:
         yield foreign_folder(api, uid, title)
     for uid, folder in props["dashboards"].items():
         yield foreign_dashboard(api, uid, folder)
+    yield from foreign_rules(api, props["rules"])
 
 
 def check_version(api: GrafanaApi) -> None:

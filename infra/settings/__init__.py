@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ConfigDict, ValidationError, model_validator
 
 from infra.errors import UserError
+from infra.settings.alerts import AlertSettings
 from infra.settings.aws import AwsSettings
 from infra.settings.local import LocalSettings
 from infra.settings.pipeline import PipelineSettings
@@ -26,7 +27,7 @@ PORTS = {
 """A port's setting to its well-known number and its offset from portBase; used where the setting is 0."""
 
 
-class Settings(AwsSettings, LocalSettings, PipelineSettings):
+class Settings(AlertSettings, AwsSettings, LocalSettings, PipelineSettings):
     """Every key of the stack's configuration, flat and camelCase as in Pulumi.<stack>.yaml."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)

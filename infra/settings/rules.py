@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from infra.settings.alerts import alert_problems
 from infra.settings.aws import EXAMPLE_ACCOUNT, EXAMPLE_DOMAIN
 from infra.settings.instances import memory_gib
 from infra.settings.tls import problems as tls_problems
@@ -34,6 +35,7 @@ NO_BROKERS = "use1-az3"
 def problems(settings: Settings) -> list[str]:
     """Every contradiction in the settings, as `key: what is wrong`."""
     found = [*_retention(settings), *_readers(settings)]
+    found += alert_problems(settings, settings.platform == "aws" and settings.grafanaMode != "none")
     if settings.platform == "aws":
         for rule in (_network, _kafka, _clickhouse, _collector, _grafana):
             found += rule(settings)
