@@ -15,6 +15,7 @@ from infra.config import PROJECT, file_settings
 from infra.errors import UserError
 
 if TYPE_CHECKING:  # the dashboards take a second to import
+    from infra.dashboards.provisioning import FileSource
     from infra.dashboards.render.boards import Boards
 
 app = typer.Typer(no_args_is_help=True, help="The dashboards, without a Grafana.")
@@ -36,6 +37,50 @@ def build(
             console.print(f"{path}  {model['title']}", highlight=False, markup=False, soft_wrap=True)
     except OSError as error:
         raise UserError(f"--out {out}: {error.strerror}; name a folder that you may write to") from None
+
+
+@app.command()
+def provision(
+    out: Annotated[Path, typer.Option(help="The provisioning folder to write to; it is made when it is not there.")],
+    name: Name = "local",
+    clickhouse: Annotated[
+        str, typer.Option(help="ClickHouse as that Grafana reaches it, https://host:8443. Else the local stack's.")
+    ] = "",
+    user: Annotated[str, typer.Option(help="ClickHouse's user, who can only read.")] = "dashboards",
+    seen_as: Annotated[str, typer.Option(help="Where Grafana finds the folder, /etc/grafana/provisioning.")] = "",
+) -> None:
+    """Writes data source, dashboards, alert rules and contact points as Grafana's provisioning files. No secret is in
+    them: passwords are variables of Grafana's environment, and the command names them."""
+    from infra.contacts import contacts
+    from infra.dashboards.provisioning import CA, PASSWORD, contact_variables, provisioning_files, write_files
+
+    found = file_settings(name)
+    source = _file_source(clickhouse or _clickhouse(name), user)
+    files = provisioning_files(found, name, source, seen_as or str(out.resolve()))
+    try:
+        write_files(out, files)
+    except OSError as error:
+        raise UserError(f"--out {out}: {error.strerror}; name a folder that you may write to") from None
+    for path in sorted(files):
+        console.print(str(out / path), highlight=False, markup=False, soft_wrap=True)
+    wanted = [variable for contact in contacts(found) for variable in contact_variables(contact).values()]
+    if source.password:
+        wanted = [PASSWORD, CA, *wanted]
+    if wanted:
+        names = ", ".join(dict.fromkeys(wanted))
+        console.print(f"Grafana's environment has to hold: {names}", highlight=False, soft_wrap=True)
+
+
+def _file_source(url: str, user: str) -> FileSource:
+    from urllib.parse import urlsplit
+
+    from infra.dashboards.provisioning import FileSource
+
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.username:
+        raise UserError(f"--clickhouse {url}: has to be http://host:port or https://host:port and nothing else")
+    secure = parts.scheme == "https"
+    return FileSource(parts.hostname, parts.port or (8443 if secure else 8123), user, secure, secure, secure)
 
 
 @app.command()

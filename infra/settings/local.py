@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, Field
 
 
@@ -30,7 +32,9 @@ class LocalSettings(BaseModel):
     collectorMetricsPort: int = Field(
         0, ge=0, le=65535, description="The collector's own metrics, on loopback. 0: 8888, or by portBase."
     )
-    dashboardsPort: int = Field(
-        0, ge=0, le=65535, description="The dashboards' page, on loopback. 0: 3000, or by portBase."
+    dashboardsPort: int = Field(0, ge=0, le=65535, description="The dashboards, on loopback. 0: 3000, or by portBase.")
+    dashboardsBy: Literal["page", "grafana"] = Field(
+        "page",
+        description="Who shows the dashboards: our page, or the `grafana` on PATH (10 or newer, with the ClickHouse plugin).",
     )
     kafkaHeapMiB: int = Field(512, ge=128, le=65536, description="The local broker's Java heap, in MiB.")
