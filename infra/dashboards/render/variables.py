@@ -38,8 +38,14 @@ def chosen(model: Mapping[str, Any], params: Params) -> dict[str, Value | All]:
         if variable.get("includeAll") and (ALL in given or not values):
             found[name] = All(variable["allValue"])
         else:
-            found[name] = values if variable.get("multi") else values[-1:]
+            found[name] = values if variable.get("multi") else values[-1:] or [_current(variable)]
     return found
+
+
+def _current(variable: Mapping[str, Any]) -> str:
+    """What the dashboard itself chooses."""
+    value = variable.get("current", {}).get("value", "")
+    return str(value[0] if isinstance(value, list) and value else value)
 
 
 def fixed_options(variable: Mapping[str, Any]) -> list[str]:

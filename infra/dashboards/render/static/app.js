@@ -18,7 +18,8 @@
     for (const variable of variables) {
       const given = query.getAll(`var-${variable.name}`);
       const values = given.filter((value) => value !== "$__all" && value !== "");
-      found.set(variable.name, variable.type === "textbox" ? [given[given.length - 1] || ""] : given.includes("$__all") ? [] : values);
+      const none = variable.all ? [] : variable.value;
+      found.set(variable.name, variable.type === "textbox" ? [given[given.length - 1] || ""] : given.includes("$__all") || !values.length ? none : values);
     }
     return {
       from: query.get("from") || model?.time?.from || "now-6h",

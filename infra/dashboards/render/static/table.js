@@ -13,9 +13,9 @@ const Table = (() => {
     });
   };
 
-  const cell = (value, column, field, row, columns, context) => {
+  const cell = (value, column, field, long, row, columns, context) => {
     const text = Fields.text(value, column.kind, field);
-    const classes = [column.kind === "number" ? "number" : "", /^[0-9a-f]{16,32}$/.test(text) ? "id" : "", text.length > LONG ? "long" : "", text === "–" ? "none" : ""];
+    const classes = [column.kind === "number" ? "number" : "", /^[0-9a-f]{16,32}$/.test(text) ? "id" : "", long ? "long" : "", text === "–" ? "none" : ""];
     const color = field["custom.cellOptions"]?.type === "color-text" ? Fields.threshold(field, value) : "";
     const made = el("td", { class: classes.filter(Boolean).join(" ") || null, title: text.length > 18 ? text.slice(0, 2000) : null, style: { color: color || undefined } });
     const link = (field.links || [])[0];
@@ -23,13 +23,15 @@ const Table = (() => {
     const address = link && value !== null && value !== "" ? context.link(link.url, named) : null;
     const inner = el("span", { class: "cell" }, text);
     made.append(address ? el("a", { href: address, title: `${link.title}: ${text}`, target: link.targetBlank ? "_blank" : null, rel: "noopener" }, inner) : inner);
-    if (text.length > LONG && !address) made.addEventListener("click", () => made.classList.toggle("open"));
+    if (long && !address) made.addEventListener("click", () => made.classList.toggle("open"));
     return made;
   };
 
   const draw = (panel, answer, body, context) => {
     const columns = answer.columns;
     const fields = columns.map((column) => Fields.of(panel, column.name));
+    // A column with one long text is told the same way in all its rows.
+    const long = columns.map((column, at) => answer.rows.some((row) => Fields.text(row[at], column.kind, fields[at]).length > LONG));
     let sort = body.drawn?.kind === "table" ? body.drawn.sort : null;
     const scrolled = body.querySelector(".scroll")?.scrollTop || 0;
     const rows = el("tbody");
@@ -46,7 +48,7 @@ const Table = (() => {
     const fill = () => {
       heads.forEach((head, at) => (sort?.at === at ? head.setAttribute("aria-sort", sort.down ? "descending" : "ascending") : head.removeAttribute("aria-sort")));
       rows.replaceChildren(...ordered(answer.rows, sort).map((row) =>
-        el("tr", {}, columns.map((column, at) => cell(row[at], column, fields[at], row, columns, context)))));
+        el("tr", {}, columns.map((column, at) => cell(row[at], column, fields[at], long[at], row, columns, context)))));
     };
     body.drawn = { kind: "table", sort };
     const scroll = el("div", { class: "scroll", tabindex: "0" }, el("table", {}, el("thead", {}, el("tr", {}, heads)), rows));

@@ -9,6 +9,8 @@ const Toolbar = (() => {
   const rangeName = ({ from, to }) => {
     const known = to === "now" && RANGES.find(([begin]) => begin === from);
     if (known) return known[1];
+    const back = to === "now" && /^now-(\d+)([smhdwMy])$/.exec(from);
+    if (back) return `Last ${back[1]} ${{ s: "second", m: "minute", h: "hour", d: "day", w: "week", M: "month", y: "year" }[back[2]]}${back[1] === "1" ? "" : "s"}`;
     const named = (text) => (text.startsWith("now") || Number.isNaN(momentOf(text).getTime()) ? text : `${Format.day(momentOf(text))} ${Format.clock(momentOf(text), false)}`);
     return `${named(from)} to ${named(to)}`;
   };
@@ -49,7 +51,7 @@ const Toolbar = (() => {
     })));
 
   const chosenName = (variable) => {
-    if (!variable.value.length) return "All";
+    if (!variable.value.length) return variable.all ? "All" : "none";
     return variable.value.length > 2 ? `${variable.value.length} chosen` : variable.value.join(", ");
   };
   const variableMenu = (variable, choose) => {
