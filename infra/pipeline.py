@@ -24,11 +24,13 @@ from infra.postdeploy.stack_costs import StackCosts
 from infra.postdeploy.tenants_table import Tenants
 from infra.schema import template_values
 from infra.settings import Settings
+from infra.worker.budgets.config import budgets_of
 
 
 def deploy(settings: Settings, stack: str) -> None:
     """Declares the whole pipeline of one stack and its outputs."""
     check_account(settings, stack)
+    budgets_of(settings)  # what is wrong with them is said before anything is touched
     platform = platform_of(settings, stack)
     parts = platform.parts
     migrations, ingest = schema(settings, parts)

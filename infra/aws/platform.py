@@ -28,6 +28,7 @@ from infra.aws.load_balancer import LoadBalancer, LoadBalancerArgs
 from infra.aws.network import Network, NetworkArgs
 from infra.aws.rollout import Rollout
 from infra.aws.vpc_endpoints import InterfaceEndpoints, InterfaceEndpointsArgs
+from infra.aws.webhook_secret import StoredSecret
 from infra.aws.worker import Worker, WorkerArgs
 from infra.endpoints import Parts, access_input
 from infra.settings import Settings
@@ -89,7 +90,11 @@ class AwsPlatform(pulumi.ComponentResource):
     def worker(self, after: Sequence[pulumi.Resource]) -> None:
         """The worker as a service, started once the tables are there."""
         context, kafka, clickhouse = self._context, self._kafka, self._clickhouse
-        scram = context.settings.kafkaAuth == "scram"
+        settings = context.settings
+        scram = settings.kafkaAuth == "scram"
+        own = [arn for arn in [settings.budgetWebhookSecretArn] if arn]
+        own_keys = [arn for arn in [settings.budgetWebhookSecretKeyArn] if arn]
+        webhook = access_input(StoredSecret, region=settings.awsRegion, secret_arn=own[0]) if own else None
         worker = Worker(
             "worker",
             WorkerArgs(
@@ -99,10 +104,10 @@ class AwsPlatform(pulumi.ComponentResource):
                 self._network.private_subnet_ids,
                 self._firewall.worker,
                 self._key,
-                config=written_config(context.settings, self._worker_parts()),
+                config=written_config(context.settings, self._worker_parts(), webhook),
                 key_list=self._collector.key_list,
-                secrets=[clickhouse.users["worker"], *([kafka.credentials["worker"]] if scram else [])],
-                secret_keys=[self._key, *([kafka.credentials_key_arn] if scram else [])],
+                secrets=[clickhouse.users["worker"], *([kafka.credentials["worker"]] if scram else []), *own],
+                secret_keys=[self._key, *([kafka.credentials_key_arn] if scram else []), *own_keys],
                 statements=kafka.client_policy("worker"),
                 after=after,
             ),

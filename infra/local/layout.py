@@ -17,6 +17,11 @@ def data_folder(stack: str, part: str) -> Path:
     return stack_folder(stack) / "data" / part
 
 
+def webhook_secret(stack: str) -> Path:
+    """What signs calls of budgetWebhookUrl. Outlives a part's restart, not `down`."""
+    return stack_folder(stack) / "auth" / "budget-webhook.secret"
+
+
 def key_list(stack: str) -> Path:
     """The public keys of the live credentials. Outlives a part's restart, not `down`."""
     return stack_folder(stack) / "auth" / "jwks.json"

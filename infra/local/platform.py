@@ -15,7 +15,7 @@ from infra.local.dashboards import Dashboards, DashboardsArgs
 from infra.local.folder import Folder
 from infra.local.kafka import Kafka, KafkaArgs
 from infra.local.keys import KeyList
-from infra.local.layout import data_folder, key_list, run_folder
+from infra.local.layout import data_folder, key_list, run_folder, webhook_secret
 from infra.local.supervisor import Supervisor
 from infra.local.toolchain import ensure
 from infra.local.worker import Worker, WorkerArgs
@@ -29,7 +29,7 @@ class LocalPlatform:
     """Everything on this machine, kept by the stack's own supervisord."""
 
     def __init__(self, settings: Settings, stack: str):
-        self._settings, self._run = settings, run_folder(stack)
+        self._settings, self._stack, self._run = settings, stack, run_folder(stack)
         folder = Folder("run-folder", self._run)
         supervisor = Supervisor("supervisor", self._run, pulumi.ResourceOptions(depends_on=[folder]))
         self.parts = _parts(settings, stack, supervisor)
@@ -43,7 +43,7 @@ class LocalPlatform:
 
     def worker(self, after: Sequence[pulumi.Resource]) -> None:
         """The worker beside the parts, started once the tables are there."""
-        args = WorkerArgs(self._settings, self._run, self.parts)
+        args = WorkerArgs(self._settings, self._run, self.parts, webhook_secret(self._stack))
         Worker("worker", args, pulumi.ResourceOptions(depends_on=list(after)))
 
 

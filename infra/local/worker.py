@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pulumi
 
-from infra.endpoints import Parts
+from infra.endpoints import Parts, access_input
 from infra.local.process import Process, ProcessArgs
+from infra.local.webhook_secret import WebhookSecret
 from infra.settings import Settings
+from infra.webhook_secret import SecretFile
 from infra.worker.config import written_config
 
 
@@ -21,6 +23,8 @@ class WorkerArgs:
     settings: Settings
     run: Path
     parts: Parts
+    webhook_secret: Path
+    """Where the secret is that signs calls of budgetWebhookUrl."""
 
 
 class Worker(pulumi.ComponentResource):
@@ -29,6 +33,10 @@ class Worker(pulumi.ComponentResource):
     def __init__(self, name: str, args: WorkerArgs, opts: pulumi.ResourceOptions | None = None):
         super().__init__("agent-telemetry:local:Worker", name, None, opts)
         file = args.run / "worker.json"
+        access = None
+        if args.settings.budgetWebhookUrl:
+            made = WebhookSecret(f"{name}-webhook-secret", args.webhook_secret, pulumi.ResourceOptions(parent=self))
+            access = access_input(SecretFile, path=made.path)
         Process(
             f"{name}-process",
             "worker",
@@ -36,7 +44,7 @@ class Worker(pulumi.ComponentResource):
                 run=args.run,
                 command=[sys.executable, "-m", "infra.worker", "--config", str(file)],
                 ports={},
-                files={str(file): written_config(args.settings, args.parts)},
+                files={str(file): written_config(args.settings, args.parts, access)},
             ),
             pulumi.ResourceOptions(parent=self),
         )

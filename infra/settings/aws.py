@@ -225,6 +225,16 @@ class JobSettings(BaseModel):
         pattern=r"^([0-9]{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com/[a-z0-9._/-]+|(localhost|127\.0\.0\.1):[0-9]+/[a-z0-9._/-]+)?$",
         description="An existing ECR repository (its URL) for the worker's image. Empty: one is made.",
     )
+    budgetWebhookSecretArn: str = Field(
+        "",
+        pattern=r"^(arn:aws:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+)?$",
+        description='The secret with which calls of budgetWebhookUrl are signed: {"secret": "whsec_…"}, beside it perhaps "previous".',
+    )
+    budgetWebhookSecretKeyArn: str = Field(
+        "",
+        pattern=r"^(arn:aws:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+)?$",
+        description="The KMS key of budgetWebhookSecretArn. Empty: AWS's own (aws/secretsmanager).",
+    )
     alarmTopicArn: str = Field(
         "",
         pattern=r"^(arn:aws:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+)?$",

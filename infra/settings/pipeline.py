@@ -69,6 +69,18 @@ class PipelineSettings(BaseModel):
         [],
         description="Tenants that get a ClickHouse user of their own, reader-<tenant>, who can only read and sees that tenant's rows alone. Names without dots.",
     )
+    workerBudgetSeconds: int = Field(
+        5, ge=1, le=15, description="The worker looks at the budgets this often, in seconds."
+    )
+    budgetsFile: str = Field(
+        "configs/budgets.yaml",
+        min_length=1,
+        description="The stack's budgets, from the repository's root: who is told when agents use more (docs/budgets.md).",
+    )
+    budgetWebhookUrl: str = Field(
+        "",
+        description="Who is told of budgets that are crossed: an https address, on this machine also http. Empty: nobody.",
+    )
     workerRecomputeSeconds: int = Field(
         5, ge=1, le=60, description="The worker looks for re-deliveries this often, in seconds."
     )

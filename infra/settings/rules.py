@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from infra.settings.alerts import alert_problems
 from infra.settings.aws import EXAMPLE_ACCOUNT, EXAMPLE_DOMAIN
+from infra.settings.budgets import budget_problems
 from infra.settings.instances import memory_gib
 from infra.settings.tls import problems as tls_problems
 
@@ -34,7 +35,7 @@ NO_BROKERS = "use1-az3"
 
 def problems(settings: Settings) -> list[str]:
     """Every contradiction in the settings, as `key: what is wrong`."""
-    found = [*_retention(settings), *_readers(settings)]
+    found = [*_retention(settings), *_readers(settings), *budget_problems(settings)]
     found += alert_problems(settings, settings.platform == "aws" and settings.grafanaMode != "none")
     if settings.platform == "aws":
         for rule in (_network, _kafka, _clickhouse, _collector, _grafana):

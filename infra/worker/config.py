@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pulumi
 
-from infra.endpoints import ClickHouseAddress, KafkaAddress, OtlpAddress, Parts, access_from_dict
+from infra.endpoints import AccessInput, ClickHouseAddress, KafkaAddress, OtlpAddress, Parts, access_from_dict
 from infra.errors import UserError
 from infra.settings import Settings
+from infra.worker.budgets.config import Budget, budgets_of, written
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,9 @@ class WorkerConfig:
     otlp_access: Any
     """infra.endpoints.OtlpAccess"""
     settings: Settings
+    budgets: list[Budget] = field(default_factory=list)
+    webhook_secret: Any = None
+    """infra.webhook_secret.WebhookSecret: there when budgetWebhookUrl is."""
 
 
 def read_config(path: Path) -> WorkerConfig:
@@ -57,23 +61,41 @@ def _parsed(text: str) -> WorkerConfig:
         OtlpAddress(**values["otlp"]),
         access_from_dict(values["otlp_access"]),
         Settings.model_validate(values["settings"]),
+        **_of_budgets(values),
     )
 
 
-def written_config(settings: Settings, parts: Parts) -> pulumi.Output[str]:
-    """The worker's configuration file: addresses with their access, and settings. Holds no secret."""
+def _of_budgets(values: dict[str, Any]) -> dict[str, Any]:
+    secret = values.get("webhook_secret")
+    return {
+        "budgets": [Budget.model_validate(budget) for budget in values.get("budgets", [])],
+        "webhook_secret": access_from_dict(secret) if secret else None,
+    }
+
+
+OWN = ("worker", "budgetWebhookUrl", "env")
+"""How the settings begin that the worker reads. Another setting's change must not restart it."""
+
+
+def written_config(settings: Settings, parts: Parts, webhook_secret: AccessInput | None = None) -> pulumi.Output[str]:
+    """The worker's configuration file: addresses with their access, settings, budgets. Holds no secret.
+
+    `webhook_secret`: an infra.webhook_secret.WebhookSecret.
+    """
+    budgets = written(budgets_of(settings))
 
     def write(values: dict[str, Any]) -> str:
         return json.dumps(
             {
+                "budgets": budgets,
+                "webhook_secret": values["webhook_secret"],
                 "kafka": asdict(KafkaAddress(values["bootstrap"], values["protocol"])),
                 "kafka_access": values["kafka_access"],
                 "clickhouse": asdict(ClickHouseAddress(**values["clickhouse"])),
                 "clickhouse_access": values["clickhouse_access"],
                 "otlp": asdict(OtlpAddress(values["http"], values["grpc"])),
                 "otlp_access": values["otlp_access"],
-                # Only its own: another setting's change must not restart it.
-                "settings": {key: value for key, value in settings.model_dump().items() if key.startswith("worker")},
+                "settings": {key: value for key, value in settings.model_dump().items() if key.startswith(OWN)},
             },
             indent=1,
         )
@@ -84,6 +106,7 @@ def written_config(settings: Settings, parts: Parts) -> pulumi.Output[str]:
         clickhouse=parts.clickhouse.address_inputs(),
         http=parts.otlp.http_url,
         grpc=parts.otlp.grpc_target,
+        webhook_secret=webhook_secret,
         kafka_access=parts.kafka.access,
         clickhouse_access=parts.clickhouse.access,
         otlp_access=parts.otlp.access,

@@ -9,9 +9,13 @@ from dataclasses import dataclass
 from clickhouse_connect.driver.client import Client
 
 from infra.postdeploy.canary import TENANT, probe
+from infra.webhook_secret import KeptSecret
 from infra.worker.audit import audit
 from infra.worker.blank_messages import blank_counter
+from infra.worker.budgets.evaluate import LEASE, Evaluate
+from infra.worker.budgets.notify import NOTIFY_SECONDS, Notify
 from infra.worker.config import WorkerConfig
+from infra.worker.lease import Lease
 from infra.worker.positions import read_positions
 from infra.worker.redelivered import REMEMBERED_MS, find
 from infra.worker.repair import RepairResult, repair
@@ -93,7 +97,15 @@ def tidy_step(client: Client) -> StepResult:
 def steps(config: WorkerConfig) -> dict[str, tuple[float, Step]]:
     """Every step by name: seconds between two runs, and what to run."""
     settings = config.settings
-    return {
+    lease = Lease(LEASE)
+    tell = bool(settings.budgetWebhookUrl)
+    found: dict[str, tuple[float, Step]] = {
+        "budgets": (settings.workerBudgetSeconds, Evaluate(config.budgets, settings.env, tell, lease)),
+    }
+    if tell:
+        secret = KeptSecret(config.webhook_secret)
+        found["notify"] = (NOTIFY_SECONDS, Notify(settings.budgetWebhookUrl, secret, lease))
+    return found | {
         "recompute": (settings.workerRecomputeSeconds, Recompute()),
         "audit": (settings.workerAuditSeconds, Audit(config)),
         "canary": (settings.workerCanarySeconds, Canary(config)),

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from infra.errors import UserError
 from infra.paths import ROOT
+from infra.settings import Settings
 from infra.worker.budgets.window import MINUTE, Window, parse
 
 MOST = 100
@@ -121,9 +122,9 @@ def _lines(error: ValidationError) -> Iterator[str]:
             yield f"{key or 'entry'}: {message}{given}"
 
 
-def budgets_path(setting: str) -> Path:
-    """The file that the setting budgetsFile names: from the repository's root, or absolute."""
-    return ROOT / setting
+def budgets_of(settings: Settings) -> list[Budget]:
+    """The stack's budgets: of the file that budgetsFile names, from the repository's root, or absolute. Raises UserError."""
+    return read_budgets(ROOT / settings.budgetsFile)
 
 
 def written(budgets: Sequence[Budget]) -> list[dict[str, Any]]:
