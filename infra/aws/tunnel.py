@@ -7,6 +7,7 @@ import os
 import re
 import select
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -61,7 +62,8 @@ def tunnel(region: str, instance_id: str, port: int) -> Iterator[int]:
     try:
         yield _opened(process, instance_id)
     finally:
-        process.terminate()
+        # Its Ctrl-C: it tells the instance's agent and removes its socket, which no other signal makes it do.
+        process.send_signal(signal.SIGINT)
         try:
             process.wait(5)
         except subprocess.TimeoutExpired:

@@ -1,7 +1,8 @@
 """A model of the machines: what SSM Run Command has them do, with what a real node would stumble over.
 
-A node fetches its bundle and its secrets only if its role allows exactly these, mounts only what is attached to it, and
-serves HTTPS with the certificate that the stack issued for it. ClickHouse itself is one real engine behind all nodes.
+A node fetches its bundle and its secrets only if its role allows exactly these, mounts only what is attached to it, serves
+HTTPS with its certificate, and where there are several, each must accept the others' certificates. ClickHouse itself is
+one real engine behind all nodes.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ from infra.local.clickhouse.errors import ServerError
 from infra.local.clickhouse.users import credentials
 from infra.paths import CONFIGS
 from tests.engine.aws_doors import Answer, Headers, Server, context_of, forward
+from tests.engine.aws_handshake import Identity, refusal
+from tests.providers.api.secrets import versions_of
 from tests.providers.api.systems import INSTANCE, PROFILE
 from tests.providers.standin import objects
 from tests.providers.standin.cloud import Cloud, Resource
 
 ATTACHMENT, POLICY = "aws:ec2/volumeAttachment:VolumeAttachment", "aws:iam/rolePolicy:RolePolicy"
-SECRET, VERSION = "aws:secretsmanager/secret:Secret", "aws:secretsmanager/secretVersion:SecretVersion"
 HTTPS_PORT = "8443"
 
 
@@ -58,6 +60,7 @@ class Nodes:
     def __post_init__(self) -> None:
         self.ports_file = self.folder / "ports.json"
         self._servers: dict[str, Server] = {}
+        self._identities: dict[str, Identity] = {}
         self._note()
 
     def close(self) -> None:
@@ -94,8 +97,16 @@ class Nodes:
         plan = json.loads(files["plan.json"])
         self._mount(instance, plan)
         secrets = {name: self._secret(arn, allowed) for name, arn in _arns(plan["secrets"]).items()}
+        identity = _identity(plan, secrets.pop("tls"))
+        try:
+            context = context_of((identity.certificate + identity.key).encode(), self.folder / f"{instance}.pem")
+        except ssl.SSLError as error:
+            raise NodeError(f"key and certificate don't fit: {error}") from None
+        users = {name: json.loads(text) for name, text in secrets.items()}
         if plan["role"] == "server":
-            self._serve(instance, plan, secrets)
+            self._serve(instance, plan, users, context)
+        self._identities[node] = identity
+        self._meet(node)
         self.applied.append(Apply(node, instance, digest, plan, files))
         return f"{node}: ready"
 
@@ -117,19 +128,23 @@ class Nodes:
             if volume["id"] not in attached:
                 raise NodeError(f"no disk {volume['id']} for {volume['mount']}: attached are {sorted(attached)}")
 
-    def _secret(self, arn: str, allowed: dict[str, set[str]]) -> dict[str, str]:
-        versions = [item for item in self.cloud.all(VERSION) if item.get("secretId") == arn]
+    def _secret(self, arn: str, allowed: dict[str, set[str]]) -> str:
+        versions = versions_of(self.cloud, arn)
         if arn not in allowed.get("secretsmanager:GetSecretValue", set()) or not versions:
             raise NodeError(f"An error occurred (AccessDeniedException) when calling GetSecretValue: {arn}")
-        return json.loads(versions[-1].get("secretString"))
+        return versions[-1].get("secretString")
 
-    def _serve(self, instance: str, plan: dict[str, Any], secrets: dict[str, dict[str, str]]) -> None:
+    def _meet(self, node: str) -> None:
+        """The node and every other one ask each other: Keepers vote, replicas fetch parts."""
+        own = self._identities[node]
+        for name, other in self._identities.items():
+            if said := refusal(own, other) or refusal(other, own):
+                raise NodeError(f"{node} is not ready although {name} answers: {said}")
+
+    def _serve(
+        self, instance: str, plan: dict[str, Any], secrets: dict[str, dict[str, str]], context: ssl.SSLContext
+    ) -> None:
         """Starts the node's HTTPS interface, or gives a running one its new certificate and users."""
-        tls = secrets["tls"]
-        try:
-            context = context_of((tls["certificate"] + tls["key"]).encode(), self.folder / f"{instance}.pem")
-        except ssl.SSLError as error:
-            raise NodeError(f"key and certificate don't fit: {error}") from None
         users = {found["username"]: found["password"] for name, found in secrets.items() if name.startswith("users.")}
 
         def answer(method: str, path: str, headers: Headers, body: bytes) -> Answer:
@@ -205,6 +220,14 @@ def _asked(script: str) -> tuple[str, str, str]:
     found = re.fullmatch(r"([0-9a-f]{64})  /opt/agent-telemetry/bundle\.json", shlex.split(check)[1])
     assert found, check
     return bucket, key, found[1]
+
+
+def _identity(plan: dict[str, Any], secret: str) -> Identity:
+    """Our own certificate is in the secret with its key; a given one comes with the plan, and the secret is the key."""
+    if plan["certificate"]:
+        return Identity(plan["certificate"], secret, plan["ca_pem"])
+    found = json.loads(secret)
+    return Identity(found["certificate"], found["key"], plan["ca_pem"])
 
 
 def _arns(secrets: dict[str, Any]) -> dict[str, str]:

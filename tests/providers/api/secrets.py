@@ -30,8 +30,12 @@ def _secret(cloud: Cloud, name: str) -> Resource:
 
 
 def _versions(cloud: Cloud, secret: Resource) -> list[Resource]:
-    """Oldest first; what boto3 put comes after what the program made."""
-    return [item for kind in (VERSION, LATER) for item in cloud.all(kind) if item.get("secretId") == secret.id]
+    return versions_of(cloud, secret.id)
+
+
+def versions_of(cloud: Cloud, arn: str) -> list[Resource]:
+    """A secret's versions, oldest first; what boto3 put comes after what the program made."""
+    return [item for kind in (VERSION, LATER) for item in cloud.all(kind) if item.get("secretId") == arn]
 
 
 @serves("secretsmanager", "GetSecretValue")
