@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from infra.cli.console import Name, console
+from infra.config import file_settings
 from infra.errors import UserError
 
 if TYPE_CHECKING:  # slow to import
@@ -21,6 +22,7 @@ if TYPE_CHECKING:  # slow to import
 def register(app: typer.Typer) -> None:
     """Adds this file's commands."""
     app.command()(comment)
+    app.command()(compare)
 
 
 class Preview:
@@ -55,6 +57,7 @@ class Preview:
             raise UserError(f"--markdown {self._path}: {unwritten.strerror}") from None
 
     def _text(self, failure: str) -> str:
+        from infra.comment.dashboards import lines
         from infra.comment.effects import shorter
         from infra.comment.markdown import Comment
 
@@ -62,8 +65,16 @@ class Preview:
         expiring = _expiring(self._name, found) if self._live and found and not failure else {}
         if failure and not self.recorder.errors:
             self.recorder.errors.append(failure)
+        notes = lines(self.pending.dashboards)
         return Comment(
-            self._name, self.recorder, self.settings, self.pending.effects, (), expiring, bool(failure), self._log_url
+            self._name,
+            self.recorder,
+            self.settings,
+            self.pending.effects,
+            notes,
+            expiring,
+            bool(failure),
+            self._log_url,
         ).text()
 
 
@@ -101,3 +112,36 @@ def comment(
         raise UserError(f"{file} is not the preview of {name}: it begins with {text.splitlines()[:1]}")
     done = PullRequest(repository, pull_request, token, api).keep_one(marker(name), text, is_silent(text))
     console.print(f"{repository}#{pull_request}: {done}", highlight=False)
+
+
+def compare(
+    base: Annotated[Path, typer.Argument(help="A checkout of what to compare with: `git worktree add ../base main`.")],
+    name: Name = "dev",
+    markdown: Annotated[Path | None, typer.Option(help="Write it to this file instead of printing it.")] = None,
+    log_url: Annotated[str, typer.Option(help="Where it says that the whole log is.")] = "",
+) -> None:
+    """Shows what this tree declares for a stack against what another one does: without an engine, a state or credentials."""
+    from infra.comment.dashboards import lines
+    from infra.comment.declared import compared, grafana_changes, of_tree
+    from infra.comment.markdown import Comment
+    from infra.paths import ROOT
+
+    if not (base / "infra" / "pipeline.py").is_file():
+        raise UserError(f"{base} is no checkout of this repository: it has no infra/pipeline.py")
+    found = compared(of_tree(base, name), of_tree(ROOT, name))
+    notes = lines(grafana_changes(found))
+    said = Comment(
+        name,
+        found,
+        file_settings(name),
+        notes=notes,
+        log_url=log_url,
+        against="the base branch; not with what is deployed",
+    ).text()
+    if markdown is None:
+        print(said)
+        return
+    try:
+        markdown.write_text(said)
+    except OSError as error:
+        raise UserError(f"--markdown {markdown}: {error.strerror}") from None

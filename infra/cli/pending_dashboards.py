@@ -35,12 +35,17 @@ class Pending:
 
 def pending(event: automation.StepEventMetadata) -> Pending | None:
     """What an engine's step does to a dashboard or a rule group; None for any other step."""
-    kind = event.type.rpartition(":")[2]
-    if event.op not in OPS or kind not in TEXT:
-        return None
     # What the last `up` or refresh saw is in the outputs: a refresh finds what was edited by hand.
-    before = _content(kind, event.old.outputs if event.old else None)
-    after = _content(kind, event.new.inputs if event.new else None)
+    old, new = event.old.outputs if event.old else None, event.new.inputs if event.new else None
+    return pending_of(event.type, OPS.get(event.op, ""), old, new)
+
+
+def pending_of(type_: str, sign: str, old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> Pending | None:
+    """The same of a resource's type, the operation's sign, and its state before and afterwards."""
+    kind = type_.rpartition(":")[2]
+    if not sign or kind not in TEXT:
+        return None
+    before, after = _content(kind, old), _content(kind, new)
     there = after or before
     if there is None:
         return None
@@ -50,7 +55,7 @@ def pending(event: automation.StepEventMetadata) -> Pending | None:
     parts = there.get("panels" if kind == DASHBOARD else "rules") or []
     count = sum(1 for part in parts if part.get("type") != "row")
     name = "dashboard" if kind == DASHBOARD else "alert rules"
-    return Pending(OPS[event.op], name, str(there.get("title", "")), count, tuple(changes))
+    return Pending(sign, name, str(there.get("title", "")), count, tuple(changes))
 
 
 def _content(kind: str, state: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -69,6 +69,12 @@ def migrations(changes: Sequence[Change], settings: Settings) -> list[Pending]:
     ]
 
 
+def edited(changes: Sequence[Change]) -> list[str]:
+    """Migrations whose file is another one than what was applied: an `up` refuses them."""
+    found = [item for item in changes if item.op == "update" and item.type.endswith(f":{MIGRATION}")]
+    return sorted(item.name for item in found if "checksum" in item.properties)
+
+
 @dataclass(frozen=True)
 class Shorter:
     """A table or topic that keeps its rows for less time."""

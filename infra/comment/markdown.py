@@ -10,7 +10,7 @@ from itertools import groupby
 import jinja2
 
 from infra.comment.cost import CostChange, cost_change
-from infra.comment.effects import losses, migrations, shorter
+from infra.comment.effects import edited, losses, migrations, shorter
 from infra.comment.recorder import Change, Op, Recorder, is_ours
 from infra.config import PROJECT
 from infra.settings import Settings
@@ -55,6 +55,8 @@ class Comment:
     """Of `shorter`: how much a shorter retention deletes, where it is known."""
     failed: bool = False
     log_url: str = ""
+    against: str = ""
+    """What it is compared with, where that is not what is deployed."""
 
     def silent(self) -> bool:
         """Whether there is nothing to say."""
@@ -72,6 +74,7 @@ class Comment:
                 verdict=self._verdict(),
                 losses=losses(changes),
                 shorter=shorter(changes),
+                edited=edited(changes),
                 expiring=self.expiring,
                 migrations=migrations(changes, self.settings) if self.settings else [],
                 kinds=KINDS,
@@ -90,6 +93,7 @@ class Comment:
                     )
                 ],
                 log_url=self.log_url,
+                against=self.against,
             )
         )
         first = marker(self.stack) + (f"\n{SILENT}" if self.silent() else "")
@@ -107,6 +111,8 @@ class Comment:
                 f":no_entry: {name}: {_number(refused, 'policy', 'policies')} refuse{'s' if refused == 1 else ''} this"
             )
         changes = self._changes()
+        if past := edited(changes):
+            return f":no_entry: {name}: {_number(len(past), 'migration')} of the past edited, an `up` refuses that"
         if lost := losses(changes):
             return f":rotating_light: {name}: {_number(len(lost), 'thing')} that hold{'s' if len(lost) == 1 else ''} data would go"
         if not changes:
