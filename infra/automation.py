@@ -24,6 +24,7 @@ from infra.config import PROJECT, program_settings, stack_file
 from infra.errors import UserError
 from infra.local.supervisor import is_running
 from infra.local.toolchain import Toolchain
+from infra.outputs_wait import wait_for_all_outputs
 from infra.paths import ROOT, stack_folder
 
 LOCAL_PASSPHRASE = "agent-telemetry-local"
@@ -34,6 +35,7 @@ def program() -> None:
     """The Pulumi program: settings in, pipeline out."""
     from infra.pipeline import deploy
 
+    wait_for_all_outputs()
     try:
         deploy(program_settings(pulumi.get_stack()), pulumi.get_stack())
     except UserError as error:
