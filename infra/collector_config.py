@@ -17,7 +17,7 @@ class CollectorPlace:
     """What a platform decides about its collector."""
 
     bind: str
-    """The address that OTLP and the health check listen on."""
+    """The address that OTLP, the health check and the collector's own metrics listen on."""
     jwks_file: str
     """The public keys of the live credentials; only read with collector.auth jwt."""
     memory_limit_mib: int
@@ -42,7 +42,7 @@ def collector_config(settings: Settings, brokers: str, place: CollectorPlace) ->
             "health_endpoint": f"{place.bind}:{settings.collectorHealthPort}",
             "grpc_endpoint": f"{place.bind}:{settings.otlpGrpcPort}",
             "http_endpoint": f"{place.bind}:{settings.otlpHttpPort}",
-            "metrics_host": "127.0.0.1",
+            "metrics_host": place.bind,
             "metrics_port": settings.collectorMetricsPort,
             "body_limit_mib": settings.collectorBodyLimitMiB,
             "body_limit_bytes": settings.collectorBodyLimitMiB * MIB,

@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from decimal import Decimal
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -78,6 +79,26 @@ class NoCredential:
     @contextmanager
     def open(self, tenant: str) -> Iterator[dict[str, str]]:
         yield {}
+
+
+class MetricsAccess(Protocol):
+    """Finds the collectors that run now."""
+
+    def open(self) -> AbstractContextManager[Mapping[str, str]]:
+        """A name for each, and the URL of its own metrics (Prometheus text)."""
+        ...
+
+
+@dataclass(frozen=True)
+class OnePage:
+    """One collector, always at the same address."""
+
+    name: str
+    url: str
+
+    @contextmanager
+    def open(self) -> Iterator[dict[str, str]]:
+        yield {self.name: self.url}
 
 
 class GrafanaAccess(Protocol):
@@ -177,6 +198,8 @@ class OtlpEndpoint:
     grpc_target: pulumi.Output[str]
     access: AccessInput
     """An OtlpAccess."""
+    metrics: AccessInput
+    """A MetricsAccess: what the collectors say of themselves, for who is in their network."""
 
 
 @dataclass(frozen=True)
@@ -186,6 +209,19 @@ class GrafanaEndpoint:
     url: pulumi.Output[str]
     access: AccessInput
     """A GrafanaAccess."""
+
+
+@dataclass(frozen=True)
+class PartCost:
+    """What one part of the stack costs, as far as it is known."""
+
+    part: str
+    usd_a_month: Decimal | None
+    """Whatever the traffic."""
+    usd_a_million_spans: Decimal | None
+    """What each million spans adds."""
+    reading: str
+    """What it is, or why it is not known."""
 
 
 @dataclass(frozen=True)
@@ -202,6 +238,8 @@ class Parts:
     grafana: GrafanaEndpoint | None = None
     dashboards: ClickHouseEndpoint | None = None
     """ClickHouse as Grafana reaches it, by the user who can only read; there where grafana is."""
+    costs: Sequence[PartCost] = ()
+    """What the stack itself costs."""
 
 
 class Platform(Protocol):

@@ -6,10 +6,11 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from infra.aws.api import as_user_error, client, secret
 from infra.aws.key_bucket import KeyObject
@@ -121,6 +122,48 @@ class KeyBucketCredential:
     def open(self, tenant: str) -> Iterator[dict[str, str]]:
         with credential_for_a_step(KeyObject(self.region, self.bucket, self.key), tenant) as headers:
             yield headers
+
+
+MOST_TASKS = 100
+"""What one DescribeTasks takes; a service's largest number of tasks is a setting below it."""
+
+
+@dataclass(frozen=True)
+class CollectorTasks:
+    """The collector's running tasks, each at its private address: there tasks come and go with the traffic."""
+
+    region: str
+    cluster: str
+    service: str
+    port: int
+
+    @contextmanager
+    def open(self) -> Iterator[dict[str, str]]:
+        ecs = client("ecs", self.region)
+        with as_user_error(f"tasks of {self.service}"):
+            arns = ecs.list_tasks(
+                cluster=self.cluster, serviceName=self.service, desiredStatus="RUNNING", maxResults=MOST_TASKS
+            )["taskArns"]
+            tasks = ecs.describe_tasks(cluster=self.cluster, tasks=arns)["tasks"] if arns else []
+        # Those that are just starting have an address, but nothing that answers there.
+        running = {
+            task["taskArn"].rpartition("/")[2]: address
+            for task in tasks
+            if task.get("lastStatus") == "RUNNING" and (address := _private_address(task))
+        }
+        if not running:
+            raise UserError(f"no task of {self.service} runs: agents get errors now; `telemetry status` tells why")
+        yield {name: f"http://{address}:{self.port}/metrics" for name, address in running.items()}
+
+
+def _private_address(task: Mapping[str, Any]) -> str:
+    details = [
+        detail
+        for attachment in task.get("attachments", [])
+        if attachment.get("type") == "ElasticNetworkInterface"
+        for detail in attachment.get("details", [])
+    ]
+    return next((item["value"] for item in details if item["name"] == "privateIPv4Address"), "")
 
 
 _KEPT: dict[tuple[str, str, str, str], tuple[float, dict[str, str]]] = {}

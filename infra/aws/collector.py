@@ -10,7 +10,7 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from infra.aws.access import KeyBucketCredential
+from infra.aws.access import CollectorTasks, KeyBucketCredential
 from infra.aws.context import Context
 from infra.aws.ecs import TaskCluster, logs, secret_statements
 from infra.aws.image import image_reference
@@ -132,6 +132,13 @@ class Collector(pulumi.ComponentResource):
                 bucket=self.key_list.bucket_name,
                 key=self.key_list.key,
             ),
+            metrics=access_input(
+                CollectorTasks,
+                region=settings.awsRegion,
+                cluster=args.cluster.name,
+                service=self.service.name,
+                port=settings.collectorMetricsPort,
+            ),
         )
         self.fingerprint = config.apply(lambda text: config_hash(image_reference("collector-image"), text))
         self.register_outputs({"httpUrl": self.endpoint.http_url, "grpcTarget": self.endpoint.grpc_target})
@@ -156,7 +163,12 @@ class Collector(pulumi.ComponentResource):
             }
             if scram
             else {},
-            ports=[settings.otlpGrpcPort, settings.otlpHttpPort, settings.collectorHealthPort],
+            ports=[
+                settings.otlpGrpcPort,
+                settings.otlpHttpPort,
+                settings.collectorHealthPort,
+                settings.collectorMetricsPort,
+            ],
             memory=settings.collectorMemoryMiB - SYNC_MIB,
             mounts={KEYS_FOLDER: f"/{KEYS_FOLDER}"},
             read_only=[KEYS_FOLDER],

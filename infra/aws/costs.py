@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from infra.endpoints import PartCost
 from infra.paths import CONFIGS
 from infra.settings import Settings
 
@@ -23,6 +24,7 @@ ROOT_GIB = 30
 LCU_BYTES_AN_HOUR = GIB
 """One load balancer capacity unit processes 1 GB an hour."""
 SECRETS, KEYS = 12, 1
+NOT_IN_IT = "traffic out of the region, S3 requests and what TTLs move to S3, log volume, support, taxes"
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,7 @@ class Estimate:
             **shown,
             "a million spans": f"{self.million_spans:.4f} USD",
             "assumed": ", ".join(f"{key} {value}" for key, value in self.assumptions.items()),
-            "not in it": "traffic out of the region, S3 requests and what TTLs move to S3, log volume, support, taxes",
+            "not in it": NOT_IN_IT,
         }
 
 
@@ -154,3 +156,32 @@ def estimate(settings: Settings, prices_table: Mapping[str, Any] | None = None) 
         None if missing else total / spans * 1_000_000,
         dict(known["assumptions"]),
     )
+
+
+def part_costs(settings: Settings, prices_table: Mapping[str, Any] | None = None) -> list[PartCost]:
+    """The same by part, apart from what traffic adds: the bill without a span, and what a million spans make it more."""
+    known = prices_table or table()
+    prices = known["prices"].get(settings.awsRegion) or {}
+    idle = {**known["assumptions"], "spans_a_second": 0}
+    # As many in a month as make a million: every line is linear in the traffic.
+    busy = {**known["assumptions"], "spans_a_second": 1_000_000 / SECONDS}
+    parts: dict[str, list[Decimal]] = {}
+    missing: dict[str, set[str]] = {}
+    for still, line in zip(bill(settings, idle), bill(settings, busy), strict=True):
+        if not line.quantity:
+            continue
+        part = line.part or known["items"][line.item.partition("/")[0]]["part"]
+        sums = parts.setdefault(part, [Decimal(0), Decimal(0)])
+        price = prices.get(line.item)
+        if price in (None, ""):
+            missing.setdefault(part, set()).add(line.item)
+            continue
+        sums[0] += Decimal(str(price)) * still.quantity
+        sums[1] += Decimal(str(price)) * (line.quantity - still.quantity)
+    hint = "run `telemetry pin` with AWS credentials, then `telemetry up`"
+    return [
+        PartCost(part, None, None, f"no price for {', '.join(sorted(missing[part]))}: {hint}")
+        if part in missing
+        else PartCost(part, month, million, f"list prices in {settings.awsRegion}; {NOT_IN_IT} are not in it")
+        for part, (month, million) in sorted(parts.items())
+    ]

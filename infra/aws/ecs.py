@@ -51,7 +51,21 @@ class TaskCluster(pulumi.ComponentResource):
             opts=context.options(self),
         )
         self.arn, self.name = cluster.arn, cluster.name
+        self._tasks = context.arn("ecs", f"task/{context.prefix}/*")
         self.register_outputs({"arn": self.arn, "name": self.name})
+
+    def task_statements(self) -> list[dict[str, Any]]:
+        """Finds the cluster's tasks and their addresses."""
+        return [
+            # It takes container instances as a resource, and Fargate has none.
+            {
+                "Effect": "Allow",
+                "Action": "ecs:ListTasks",
+                "Resource": "*",
+                "Condition": {"ArnEquals": {"ecs:cluster": self.arn}},
+            },
+            {"Effect": "Allow", "Action": "ecs:DescribeTasks", "Resource": self._tasks},
+        ]
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,7 @@ def table(settings: Settings) -> Iterator[Rule]:
             yield Rule("clickhouse", brokers, port, "consumes")
             yield Rule("worker", brokers, port, "compares offsets")
     yield Rule("worker", "clickhouse", CLICKHOUSE_HTTPS, "recomputes, audits, backups")
+    yield Rule("worker", "collector", settings.collectorMetricsPort, "reads its own metrics")
     if settings.collectorInternal:
         yield Rule("worker", "load_balancer", HTTPS, "canary")
     yield Rule("grafana", "clickhouse", CLICKHOUSE_HTTPS, "queries")

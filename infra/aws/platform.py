@@ -15,7 +15,7 @@ from infra.aws.clickhouse.component import ClickHouse, ClickHouseArgs
 from infra.aws.clickhouse.given import check as check_given
 from infra.aws.collector import Collector, CollectorArgs
 from infra.aws.context import Context, iam_path, make_provider, tagging
-from infra.aws.costs import estimate
+from infra.aws.costs import estimate, part_costs
 from infra.aws.ecs import TaskCluster
 from infra.aws.encryption import Encryption, EncryptionArgs
 from infra.aws.firewall import Firewall, FirewallArgs
@@ -193,6 +193,7 @@ class AwsPlatform(pulumi.ComponentResource):
                 "collector": self._collector.fingerprint,
             },
             topics=self._kafka.topics,
+            costs=part_costs(self._context.settings),
             grafana=self._grafana.endpoint if self._grafana else None,
             dashboards=replace(
                 self._clickhouse.endpoint,

@@ -64,7 +64,9 @@ class Worker(pulumi.ComponentResource):
             stop_seconds=STOP_SECONDS,
         )
         readable = secret_statements(settings.awsRegion, args.secrets, args.secret_keys)
-        allowed = pulumi.Output.all(readable, args.key_list.change_statements(), args.statements)
+        allowed = pulumi.Output.all(
+            readable, args.key_list.change_statements(), args.cluster.task_statements(), args.statements
+        )
         self.task = task(
             context,
             self,

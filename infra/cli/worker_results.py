@@ -12,6 +12,7 @@ MEANING = {
     "audit": "differences between Kafka, rows and rollups",
     "canary": "seconds from OTLP's answer to the visible row",
     "recompute": "tenant minutes repaired after a re-delivery",
+    "samples": "messages that Kafka has and ClickHouse has not read",
     "tidy": "superseded generations deleted",
 }
 

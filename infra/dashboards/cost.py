@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from grafana_foundation_sdk.builders import dashboard
+from grafana_foundation_sdk.models.dashboard import VariableOption
+
 from infra.dashboards.page import drill, page
 from infra.dashboards.panels import COUNT, SHARE, USD, bars, figure, grid, line
+from infra.postdeploy.price_scenarios import TODAY, scenarios
 
 VARIABLES = ("environment", "tenant", "service", "agent", "model", "workflow", "tool")
 
@@ -76,13 +80,45 @@ def cost(prefix: str) -> dict[str, Any]:
                 [
                     grid(
                         "Models",
-                        "Booked cost beside the same tokens at the price table (configs/model_prices.yaml) as it is now.",
+                        "Booked cost beside the same tokens at the price table (configs/model_prices.yaml) as it is now, and at "
+                        "the one chosen above.",
                         "cost_by_model",
-                        {"booked_usd": USD, "usd_at_prices_of_now": USD},
+                        {"booked_usd": USD, "usd_at_prices_of_now": USD, "usd_at_chosen_prices": USD},
                         24,
                     ),
                     line("Tokens a minute", "By what is paid for them.", "cost_tokens", COUNT, 12, stacked=True),
                     line("Cached input", "Share of input tokens read from a cache.", "cost_cached_share", SHARE, 12),
+                ],
+            ),
+            (
+                "At other prices",
+                [
+                    figure(
+                        "At the chosen prices",
+                        "The same tokens at the prices chosen above; calls that have no price there are left out.",
+                        "cost_at_prices_total",
+                        "usd_at_chosen_prices",
+                        USD,
+                    ),
+                    figure(
+                        "Change",
+                        "Against what was booked for the same calls; below 0 the chosen prices are cheaper.",
+                        "cost_at_prices_total",
+                        "change",
+                        SHARE,
+                        4,
+                        {-1: "green", 0: "orange"},
+                    ),
+                    grid(
+                        "By tenant",
+                        "Booked, what of it can be compared (has a price there too), and the same tokens at the chosen prices.",
+                        "cost_at_prices",
+                        {"booked_usd": USD, "comparable_usd": USD, "usd_at_chosen_prices": USD, "change": SHARE},
+                        16,
+                        {"tenant": spender},
+                        height=8,
+                        steps={"change": {-1: "green", 0: "orange"}},
+                    ),
                 ],
             ),
             (
@@ -124,4 +160,17 @@ def cost(prefix: str) -> dict[str, Any]:
             ),
         ],
         time="now-24h",
+        further=[prices_variable()],
+    )
+
+
+def prices_variable() -> dashboard.CustomVariable:
+    """Which price table the booked cost is laid beside: one of configs/price_scenarios.yaml, or today's own."""
+    names = [*(scenario.name for scenario in scenarios()), TODAY]
+    return (
+        dashboard.CustomVariable("prices")
+        .label("Prices")
+        .description("The price table beside the booked cost: configs/price_scenarios.yaml.")
+        .values(",".join(names))
+        .current(VariableOption(selected=True, text=names[0], value=names[0]))
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 import pulumi
 
 from infra.collector_config import CollectorPlace, collector_config
-from infra.endpoints import KafkaEndpoint, NoCredential, OtlpEndpoint, access_input
+from infra.endpoints import KafkaEndpoint, NoCredential, OnePage, OtlpEndpoint, access_input
 from infra.local.process import Process, ProcessArgs, digest
 from infra.local.toolchain import Toolchain
 from infra.settings import Settings
@@ -67,6 +67,9 @@ class Collector(pulumi.ComponentResource):
             access=access_input(KeyListCredential, path=str(args.jwks))
             if settings.collectorAuth == "jwt"
             else access_input(NoCredential),
+            metrics=access_input(
+                OnePage, name="collector", url=f"http://127.0.0.1:{settings.collectorMetricsPort}/metrics"
+            ),
         )
         self.fingerprint = config.apply(lambda text: digest(tools.ids["collector"], text))
         self.register_outputs({"httpUrl": self.endpoint.http_url, "grpcTarget": self.endpoint.grpc_target})

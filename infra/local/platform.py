@@ -7,7 +7,7 @@ from typing import Any
 
 import pulumi
 
-from infra.endpoints import Parts
+from infra.endpoints import PartCost, Parts
 from infra.kafka import topics
 from infra.local.clickhouse.component import ClickHouse, ClickHouseArgs
 from infra.local.collector import Collector, CollectorArgs
@@ -63,6 +63,11 @@ def _parts(settings: Settings, stack: str, supervisor: Supervisor) -> Parts:
         kafka=kafka.endpoint,
         clickhouse=clickhouse.endpoint,
         otlp=collector.endpoint,
+        costs=[
+            PartCost(
+                "this machine", None, None, "nobody sends a bill for it; on AWS the stack's list prices stand here"
+            )
+        ],
         fingerprints={
             "kafka": kafka.fingerprint,
             "clickhouse": clickhouse.fingerprint,

@@ -1,4 +1,4 @@
-"""Small tables that a configuration file fills (model prices, tenants) and the dictionaries that read them.
+"""Small tables that the configuration fills (model prices, tenants, …) and the dictionaries that read some of them.
 
 The tables are ReplacingMergeTree(loaded_at) with a `removed` mark: a load is one insert of every row, the removed ones
 marked, so a reader sees the rows of before or of after and never none.
@@ -29,15 +29,16 @@ DATABASE = "telemetry"
 
 
 def load(client: Client, table: str, dictionary: str, rows: Mapping[str, str]) -> None:
-    """Makes `rows` (a name for each, and its JSON) the table's content, and has the dictionary read it."""
+    """Makes `rows` (a name for each, and its JSON) the table's content, and has the dictionary ('': none) read it."""
     values = {"database": DATABASE, "table": table, "rows": list(rows.values())}
     with as_user_error(f"{DATABASE}.{table} could not be loaded"):
         # What is stored decides which rows are marked as removed.
         catch_up(client, [table], DATABASE)
         settings = stored_everywhere(client, table, DATABASE)
-        client.command(render(SQL / "postdeploy" / f"load_{table}.sql", values), settings=settings)
-        # Other nodes have the rows by now, and read them within the dictionary's lifetime of a minute.
-        client.command(f"SYSTEM RELOAD DICTIONARY {DATABASE}.{dictionary}")
+        client.command(render(SQL / "postdeploy" / "load_reference.sql", values), settings=settings)
+        if dictionary:
+            # Other nodes have the rows by now, and read them within the dictionary's lifetime of a minute.
+            client.command(f"SYSTEM RELOAD DICTIONARY {DATABASE}.{dictionary}")
 
 
 def live_rows(client: Client, table: str) -> list[str] | None:
@@ -45,14 +46,19 @@ def live_rows(client: Client, table: str) -> list[str] | None:
     if not client.command(f"EXISTS TABLE {DATABASE}.{table}"):
         return None
     catch_up(client, [table], DATABASE)
-    query = render(SQL / "postdeploy" / f"live_{table}.sql", {"database": DATABASE})
+    query = render(SQL / "postdeploy" / "live_reference.sql", {"database": DATABASE, "table": table})
     return [row[0] for row in client.query(query).result_rows]
 
 
 def comparable(row: str) -> tuple[tuple[str, Any], ...]:
     """A row's JSON as values that are equal when the rows are: a price is the same with more zeros."""
     values = json.loads(row)
-    return tuple(sorted((k, Decimal(v) if v and k.endswith("_per_million") else v) for k, v in values.items()))
+    return tuple(
+        sorted(
+            (k, Decimal(v) if v and k.startswith(("usd_", "input_", "cached_", "output_", "reasoning_")) else v)
+            for k, v in values.items()
+        )
+    )
 
 
 class ReferenceTableProvider(ReconcilingProvider):

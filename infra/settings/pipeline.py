@@ -88,3 +88,9 @@ class PipelineSettings(BaseModel):
     workerCanarySeconds: int = Field(
         60, ge=5, le=3600, description="The worker sends its canary trace this often, in seconds."
     )
+    workerSampleSeconds: int = Field(
+        15,
+        ge=2,
+        le=300,
+        description="The worker samples the collectors' counters and Kafka's offsets this often, in seconds.",
+    )

@@ -29,6 +29,8 @@ class WorkerConfig:
     otlp: OtlpAddress
     otlp_access: Any
     """infra.endpoints.OtlpAccess"""
+    metrics_access: Any
+    """infra.endpoints.MetricsAccess"""
     settings: Settings
     budgets: list[Budget] = field(default_factory=list)
     webhook_secret: Any = None
@@ -60,6 +62,7 @@ def _parsed(text: str) -> WorkerConfig:
         access_from_dict(values["clickhouse_access"]),
         OtlpAddress(**values["otlp"]),
         access_from_dict(values["otlp_access"]),
+        access_from_dict(values["metrics_access"]),
         Settings.model_validate(values["settings"]),
         **_of_budgets(values),
     )
@@ -95,6 +98,7 @@ def written_config(settings: Settings, parts: Parts, webhook_secret: AccessInput
                 "clickhouse_access": values["clickhouse_access"],
                 "otlp": asdict(OtlpAddress(values["http"], values["grpc"])),
                 "otlp_access": values["otlp_access"],
+                "metrics_access": values["metrics_access"],
                 "settings": {key: value for key, value in settings.model_dump().items() if key.startswith(OWN)},
             },
             indent=1,
@@ -110,4 +114,5 @@ def written_config(settings: Settings, parts: Parts, webhook_secret: AccessInput
         kafka_access=parts.kafka.access,
         clickhouse_access=parts.clickhouse.access,
         otlp_access=parts.otlp.access,
+        metrics_access=parts.otlp.metrics,
     ).apply(write)

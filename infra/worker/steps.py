@@ -20,6 +20,7 @@ from infra.worker.positions import read_positions
 from infra.worker.redelivered import REMEMBERED_MS, find
 from infra.worker.repair import RepairResult, repair
 from infra.worker.results import StepResult, watermark
+from infra.worker.samples import Samples
 from infra.worker.statements import server_ms
 from infra.worker.tidy import tidy
 
@@ -109,5 +110,6 @@ def steps(config: WorkerConfig) -> dict[str, tuple[float, Step]]:
         "recompute": (settings.workerRecomputeSeconds, Recompute()),
         "audit": (settings.workerAuditSeconds, Audit(config)),
         "canary": (settings.workerCanarySeconds, Canary(config)),
+        "samples": (settings.workerSampleSeconds, Samples(config)),
         "tidy": (TIDY_SECONDS, tidy_step),
     }

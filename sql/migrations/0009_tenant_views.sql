@@ -49,3 +49,29 @@ FROM {{ database }}.cost_minute;
 CREATE OR REPLACE VIEW {{ database }}_tenant.tools_minute AS
 SELECT * {{ plain(['tenant_id', 'env', 'tool_name', 'agent_name']) }})
 FROM {{ database }}.tools_minute;
+
+-- As they are stored, ids as bytes: what the dashboards ask (infra/dashboards/tenants.py).
+CREATE OR REPLACE VIEW {{ database }}_tenant.spans_raw AS
+SELECT * EXCEPT (topic, partition, offset)
+    {{ plain(['tenant_id', 'env', 'service_name', 'operation', 'scope_name', 'scope_version', 'gen_ai_operation', 'agent_name', 'agent_version', 'workflow_id', 'tool_name', 'prompt_name', 'prompt_version', 'provider', 'model', 'finish_reason', 'error_type', 'cost_source']) }},
+        CAST(attributes, 'Map(String, String)') AS attributes,
+        CAST(resource_attributes, 'Map(String, String)') AS resource_attributes,
+        CAST(invalid_fields, 'Array(String)') AS invalid_fields)
+FROM {{ database }}.spans_raw;
+
+CREATE OR REPLACE VIEW {{ database }}_tenant.events_raw AS
+SELECT * EXCEPT (topic, partition, offset)
+    {{ plain(['tenant_id', 'env', 'service_name', 'event_type', 'severity', 'agent_name', 'model', 'tool_name']) }})
+FROM {{ database }}.events_raw;
+
+CREATE OR REPLACE VIEW {{ database }}_tenant.content_raw AS
+SELECT * {{ plain(['tenant_id', 'name', 'env', 'service_name']) }})
+FROM {{ database }}.content;
+
+CREATE OR REPLACE VIEW {{ database }}_tenant.trace_index AS
+SELECT * {{ plain(['tenant_id']) }})
+FROM {{ database }}.trace_index;
+
+CREATE OR REPLACE VIEW {{ database }}_tenant.runs_between AS
+SELECT * {{ plain(['tenant_id']) }})
+FROM {{ database }}.runs_between(from = {from:DateTime('UTC')}, to = {to:DateTime('UTC')});

@@ -26,6 +26,7 @@ def proto() -> Iterator[Pipeline]:
         tenantReaders=[KEEPER],
         workerRecomputeSeconds=2,
         workerCanarySeconds=5,
+        workerSampleSeconds=2,
         workerAuditSeconds=3600,
     ) as made:
         yield made

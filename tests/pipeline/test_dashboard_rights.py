@@ -9,8 +9,8 @@ import pytest
 from infra.dashboards.clickhouse import QUERIES, sql
 from infra.dashboards.render.macros import expand
 from tests.pipeline.clickhouse_front import Front
+from tests.pipeline.dashboard_world import everything, six_hours
 from tests.pipeline.schema_engine import schema
-from tests.pipeline.test_dashboard_queries import everything, six_hours
 
 
 @pytest.fixture(scope="module")

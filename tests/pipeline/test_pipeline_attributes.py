@@ -265,6 +265,21 @@ def test_an_over_long_attribute_is_cut_and_marked_and_its_neighbours_stay(pipeli
     assert whole["attributes"] == {"text": long[:limit]}
 
 
+def test_a_number_that_is_none_is_not_taken_for_a_cut(pipeline: Pipeline, tenant: str) -> None:
+    """NaN is unequal to itself, so comparing attributes before and after cutting is not enough."""
+    limit = pipeline.stack.settings.collectorAttributeLimitKiB * 1024
+    now = span().start_time_unix_nano
+    odd = {"ratio": float("nan"), "list": [1.5, float("nan")], "map": {"in": float("nan")}}
+    spans = [
+        span("whole", odd, start_time_unix_nano=now - SECOND, end_time_unix_nano=now),
+        span("cut", {**odd, "text": "x" * (limit + 1)}),
+    ]
+    pipeline.send(traces(tenant, *spans), tenant)
+    whole, cut = pipeline.spans(tenant, 2)
+    assert set(whole["attributes"]) == {"ratio", "list", "map"} and whole["attributes"]["ratio"].lower() == "nan"
+    assert cut["attributes"]["telemetry.truncated"] == "true" and len(cut["attributes"]["text"]) == limit
+
+
 def test_attributes_can_be_read_as_json(pipeline: Pipeline, tenant: str) -> None:
     pipeline.send(traces(tenant, span("json", {"http.status": 200, "plain": "x"})), tenant)
     pipeline.span(tenant)

@@ -17,7 +17,7 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from confluent_kafka import Producer
 
-from infra.endpoints import ClickHouseAddress, Direct, KafkaAddress, NoCredential, NoSignIn, OtlpAddress, access_input
+from infra.endpoints import ClickHouseAddress, Direct, KafkaAddress, NoCredential, NoSignIn, OnePage, OtlpAddress, access_input
 from infra.settings import parse_settings
 from tests.pipeline.clickhouse_front import Front
 from tests.pipeline.worker_front import front_with_the_schema  # noqa: F401
@@ -58,6 +58,7 @@ def start(folder: Path, front: Front, kafka: str, log: IO[str]) -> subprocess.Po
         "clickhouse_access": access_input(Direct),
         "otlp": asdict(OtlpAddress("http://127.0.0.1:1", "127.0.0.1:1")),
         "otlp_access": access_input(NoCredential),
+        "metrics_access": access_input(OnePage, name="collector", url="http://127.0.0.1:1/metrics"),
         "settings": settings.model_dump(),
     }
     file = folder / "worker.json"

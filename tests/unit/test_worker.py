@@ -187,7 +187,8 @@ def test_the_process_survives_servers_that_are_away_and_stops_within_two_seconds
         ' "kafka_access": {"class": "infra.endpoints:NoSignIn", "args": {}},'
         ' "clickhouse_access": {"class": "infra.endpoints:Direct", "args": {}},'
         ' "otlp": {"http_url": "http://127.0.0.1:1", "grpc_target": "127.0.0.1:1"},'
-        ' "otlp_access": {"class": "infra.endpoints:NoCredential", "args": {}}, "settings": {}}'
+        ' "otlp_access": {"class": "infra.endpoints:NoCredential", "args": {}}, '
+        ' "metrics_access": {"class": "infra.endpoints:OnePage", "args": {"name": "a", "url": "b"}}, "settings": {}}'
     )
     command = [sys.executable, "-m", "infra.worker", "--config", str(file)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)

@@ -23,6 +23,7 @@ CONFIG = {
     "clickhouse_access": {"class": "infra.endpoints:Direct", "args": {}},
     "otlp": {"http_url": "http://127.0.0.1:1", "grpc_target": "127.0.0.1:1"},
     "otlp_access": {"class": "infra.endpoints:NoCredential", "args": {}},
+    "metrics_access": {"class": "infra.endpoints:OnePage", "args": {"name": "a", "url": "http://127.0.0.1:1/"}},
     "settings": {},
 }
 

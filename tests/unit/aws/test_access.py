@@ -197,3 +197,45 @@ def test_a_missing_plugin_is_a_clear_error(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UserError, match=r"session-manager-plugin is not on PATH.*clickhouseReach: direct"):
         plugin()
+
+
+def _task(name: str, status: str, address: str) -> dict:
+    details = [{"name": "subnetId", "value": "subnet-1"}, {"name": "privateIPv4Address", "value": address}]
+    return {
+        "taskArn": f"arn:aws:ecs:{REGION}:123456789012:task/agents/{name}",
+        "lastStatus": status,
+        "attachments": [
+            {"type": "ServiceConnect", "details": []},
+            {"type": "ElasticNetworkInterface", "details": details},
+        ],
+    }
+
+
+def test_the_collectors_that_run_are_found_at_their_private_addresses(stubbed) -> None:
+    tasks = [
+        _task("a1", "RUNNING", "10.0.1.7"),
+        _task("b2", "PROVISIONING", "10.0.2.9"),
+        _task("c3", "RUNNING", "10.0.2.8"),
+    ]
+    arns = [task["taskArn"] for task in tasks]
+    with stubbed("ecs") as ecs:
+        asked = {"cluster": "agents", "serviceName": "collector", "desiredStatus": "RUNNING", "maxResults": 100}
+        ecs.add_response("list_tasks", {"taskArns": arns}, asked)
+        ecs.add_response("describe_tasks", {"tasks": tasks}, {"cluster": "agents", "tasks": arns})
+        with access.CollectorTasks(REGION, "agents", "collector", 8888).open() as pages:
+            assert pages == {"a1": "http://10.0.1.7:8888/metrics", "c3": "http://10.0.2.8:8888/metrics"}
+        ecs.assert_no_pending_responses()
+
+
+def test_no_running_collector_and_a_role_that_may_not_look_are_said_so(stubbed) -> None:
+    with stubbed("ecs") as ecs:
+        ecs.add_response("list_tasks", {"taskArns": []})
+        with pytest.raises(UserError, match="no task of collector runs"), _collectors():
+            pass
+        ecs.add_client_error("list_tasks", "AccessDeniedException", "not allowed")
+        with pytest.raises(UserError, match="AWS refused ListTasks"), _collectors():
+            pass
+
+
+def _collectors():
+    return access.CollectorTasks(REGION, "agents", "collector", 8888).open()

@@ -1,0 +1,229 @@
+"""The figures of the key panels are those of the generated spans, recomputed in plain Python: overview, SLOs, traces."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from infra.dashboards.objectives import objectives
+from tests.oracle import Oracle, SpanRow
+from tests.pipeline.dashboard_world import (  # noqa: F401
+    World,
+    oracle_of_the_workload,
+    world_full_of_it,
+    world_without_rows,
+)
+
+POINT_S = 300
+"""The width of a point in the tests' view."""
+SKETCH = 0.02
+"""Relative error of the stored latency sketch is 1 %; as much again for what a quantile of few values may mean."""
+Groups = dict[Any, list[SpanRow]]
+
+
+def point(time: Any) -> datetime:
+    """The point in which a moment (nanoseconds, or a row's text) lies."""
+    if isinstance(time, str):
+        return datetime.fromisoformat(time).replace(tzinfo=UTC)
+    return datetime.fromtimestamp(time // 10**9 // POINT_S * POINT_S, UTC)
+
+
+def grouped(rows: Iterable[SpanRow], key: Callable[[SpanRow], Any]) -> Groups:
+    found: Groups = defaultdict(list)
+    for row in rows:
+        found[key(row)].append(row)
+    return dict(found)
+
+
+def by_point(rows: list[dict[str, Any]], name: str | None, figure: str) -> dict[Any, float]:
+    """A time series' figures by point, and by name where it has one."""
+    return {(point(row["time"]), row[name]) if name else point(row["time"]): float(row[figure]) for row in rows}
+
+
+def between(found: float, durations: list[int], share: float) -> bool:
+    """Whether it is a quantile of the durations (ns), within the sketch's error."""
+    ordered = sorted(ns / 1e6 for ns in durations)
+    rank = share * (len(ordered) - 1)
+    low, high = ordered[math.floor(rank)], ordered[math.ceil(rank)]
+    return low * (1 - SKETCH) <= found <= high * (1 + SKETCH)
+
+
+def usd(rows: Iterable[SpanRow]) -> float:
+    return float(sum(row.cost_usd or 0 for row in rows))
+
+
+def calls(oracle: Oracle) -> list[SpanRow]:
+    return [row for row in oracle.spans if row.is_inference]
+
+
+def test_the_overview_s_one_row_figures(world: World, oracle: Oracle) -> None:
+    (totals,) = world.drawn("overview: Now / Latency p95")
+    assert totals["error_rate"] == pytest.approx(sum(row.is_error for row in oracle.spans) / len(oracle.spans))
+    assert totals["traces_a_minute"] == pytest.approx(len({row.trace_id for row in oracle.spans}) / 360)
+    assert between(totals["p95"], [row.duration_ns for row in oracle.spans], 0.95)
+    (cost,) = world.drawn("overview: Now / Cost")
+    assert int(cost["model_calls"]) == len(calls(oracle))
+    assert cost["usd"] == pytest.approx(usd(calls(oracle)))
+    assert int(cost["tokens"]) == sum(
+        (row.tokens["tokens_prompt"] or 0) + (row.tokens["tokens_completion"] or 0) for row in calls(oracle)
+    )
+    unpriced = sum(row.cost_source == "unpriced" for row in calls(oracle))
+    assert unpriced and cost["unpriced_share"] == pytest.approx(unpriced / len(calls(oracle)))
+
+
+def test_latency_over_time_is_within_the_sketch_s_error(world: World, oracle: Oracle) -> None:
+    wanted = grouped(oracle.spans, lambda row: point(row.start_ns))
+    rows = {point(row["time"]): row for row in world.drawn("overview: Over time / Latency")}
+    assert rows.keys() == wanted.keys()
+    for at, row in rows.items():
+        for name, share in (("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99)):
+            assert between(row[name], [span.duration_ns for span in wanted[at]], share), (at, name, row[name])
+
+
+def test_errors_traces_cost_and_tokens_over_time(world: World, oracle: Oracle) -> None:
+    minutes = POINT_S / 60
+    services = grouped(oracle.spans, lambda row: (point(row.start_ns), row.service_name))
+    assert by_point(
+        world.drawn("overview: Over time / Error rate by service"), "service", "error_rate"
+    ) == pytest.approx({key: sum(row.is_error for row in rows) / len(rows) for key, rows in services.items()})
+    points = grouped(oracle.spans, lambda row: point(row.start_ns))
+    assert by_point(world.drawn("overview: Over time / Traces a minute"), None, "traces") == pytest.approx(
+        {at: len({(row.tenant_id, row.trace_id) for row in rows}) / minutes for at, rows in points.items()}
+    )
+    models = grouped(calls(oracle), lambda row: (point(row.start_ns), row.lifted["model"]))
+    assert by_point(world.drawn("overview: Over time / Cost a minute by model"), "model", "usd") == pytest.approx(
+        {key: usd(rows) / minutes for key, rows in models.items()}
+    )
+    tokens = grouped(calls(oracle), lambda row: point(row.start_ns))
+    for column, kind in (("input", "tokens_prompt"), ("output", "tokens_completion")):
+        assert by_point(world.drawn("overview: Over time / Tokens a minute"), None, column) == pytest.approx(
+            {at: sum(row.tokens[kind] or 0 for row in rows) / minutes for at, rows in tokens.items()}
+        )
+
+
+def test_runs_a_minute_by_outcome(world: World, oracle: Oracle) -> None:
+    wanted: dict[Any, float] = defaultdict(float)
+    for run in oracle.runs().values():
+        wanted[point(run.start_ns), run.outcome] += 60 / POINT_S
+    assert by_point(world.drawn("overview: Over time / Runs a minute by outcome"), "outcome", "runs") == pytest.approx(
+        dict(wanted)
+    )
+
+
+def test_top_tenants_and_what_fails(world: World, oracle: Oracle) -> None:
+    spent = {tenant: usd(rows) for tenant, rows in grouped(calls(oracle), lambda row: row.tenant_id).items()}
+    found = [(row["tenant"], row["usd"]) for row in world.drawn("overview: Who and what / Top tenants")]
+    dearest = sorted(spent.items(), key=lambda item: (-item[1], item[0]))[:20]
+    assert [tenant for tenant, _ in found] == [tenant for tenant, _ in dearest]
+    assert dict(found) == pytest.approx(dict(dearest))
+    failing = {
+        key: (len(rows), sum(row.is_error for row in rows))
+        for key, rows in grouped(oracle.spans, lambda row: (row.service_name, row.operation)).items()
+    }
+    rows = world.drawn("overview: Who and what / What fails")
+    assert (
+        rows
+        and [int(row["failed"]) for row in rows] == sorted((n for _, n in failing.values() if n), reverse=True)[:20]
+    )
+    for row in rows:
+        everything, failed = failing[row["service"], row["operation"]]
+        assert (int(row["spans_all"]), int(row["failed"])) == (everything, failed)
+        assert row["error_rate"] == pytest.approx(failed / everything)
+
+
+def requests_of(oracle: Oracle) -> Groups:
+    return grouped((row for row in oracle.spans if row.is_entry), lambda row: (row.service_name, row.tenant_id))
+
+
+@pytest.mark.parametrize("which", ["Availability", "Latency"])
+def test_an_objective_s_share_budget_and_burn_rates(world: World, oracle: Oracle, which: str) -> None:
+    (objective,) = [slo for slo in objectives() if (slo.service, slo.tenant) == ("*", "*")]
+    target = objective.availability if which == "Availability" else objective.latency_share
+
+    def bad(rows: list[SpanRow]) -> int:
+        if which == "Availability":
+            return sum(row.is_error for row in rows)
+        return sum(row.duration_ns / 1e6 > objective.latency_ms for row in rows)
+
+    wanted = requests_of(oracle)
+    rows = {(row["service"], row["tenant"]): row for row in world.drawn(f"slos: {which} / {which}")}
+    assert rows.keys() == wanted.keys(), "not a request of every service"
+    end = world.view.end.timestamp()
+    for key, row in rows.items():
+        share = bad(wanted[key]) / len(wanted[key])
+        assert row["reached"] == pytest.approx(1 - share)
+        assert row["budget_left"] == pytest.approx(1 - share / (1 - target))
+        for name, seconds in (("burn_5m", 300), ("burn_1h", 3600), ("burn_6h", 6 * 3600), ("burn_3d", 3 * 86400)):
+            # By minutes, as they are stored.
+            lately = [span for span in wanted[key] if span.start_ns // (60 * 10**9) * 60 > end - seconds]
+            if not lately:
+                assert row[name] is None
+            else:
+                assert row[name] == pytest.approx(bad(lately) / len(lately) / (1 - target)), name
+    services = grouped(
+        (row for row in oracle.spans if row.is_entry), lambda row: (point(row.start_ns), row.service_name)
+    )
+    burns = {key: bad(spans) / len(spans) / (1 - target) for key, spans in services.items()}
+    assert by_point(world.drawn(f"slos: {which} / Burn rate"), "service", "burn") == pytest.approx(burns)
+    reached = {key: 1 - bad(spans) / len(spans) for key, spans in services.items()}
+    assert by_point(world.drawn(f"slos: {which} / Reached"), "service", "reached") == pytest.approx(reached)
+
+
+def test_the_worst_budget_is_the_worst_of_all(world: World, oracle: Oracle) -> None:
+    (objective,) = objectives()
+    left = []
+    for rows in requests_of(oracle).values():
+        failed = sum(row.is_error for row in rows) / len(rows)
+        slow = sum(row.duration_ns / 1e6 > objective.latency_ms for row in rows) / len(rows)
+        left.append((1 - failed / (1 - objective.availability), 1 - slow / (1 - objective.latency_share)))
+    (worst,) = world.drawn("slos: In short / Least availability budget")
+    assert worst["availability_budget"] == pytest.approx(min(first for first, _ in left))
+    assert worst["latency_budget"] == pytest.approx(min(second for _, second in left))
+    assert int(worst["used_up"]) == sum(min(pair) <= 0 for pair in left) > 0
+
+
+def test_a_trace_is_shown_whole_and_each_span_once(world: World, oracle: Oracle) -> None:
+    chosen = str(world.view.variables["trace_id"])
+    wanted = {row.span_id.hex(): row for row in oracle.spans if row.trace_id.hex() == chosen}
+    # Sent again, it is still shown once.
+    world.engine.query(
+        f"INSERT INTO telemetry.spans_raw SELECT * FROM telemetry.spans_raw WHERE trace_id = unhex('{chosen}')"
+    )
+    rows = world.drawn("traces: The trace / Spans")
+    assert sorted(row["spanID"] for row in rows) == sorted(wanted)
+    for row in rows:
+        span = wanted[row["spanID"]]
+        assert row["parentSpanID"] == span.parent_span_id.hex() and row["operationName"] == span.operation
+        assert row["startTime"] == pytest.approx(span.start_ns / 1e6) and row["duration"] == span.duration_ns / 1e6
+    (totals,) = world.drawn("traces: The trace / Cost")
+    assert int(totals["spans"]) == len(wanted)
+    assert int(totals["failed"]) == sum(row.is_error for row in wanted.values())
+    made = [row for row in wanted.values() if row.is_inference]
+    assert totals["usd"] == pytest.approx(usd(made))
+    listed = world.drawn("traces: The trace / Model calls")
+    assert sorted((row["span"], float(row["usd"] or 0)) for row in listed) == sorted(
+        (row.operation, pytest.approx(float(row.cost_usd or 0))) for row in made
+    )
+    for nonsense in ("", "zz", "' OR 1 = 1 --", "0" * 31):
+        assert world.drawn("traces: The trace / Spans", trace_id=nonsense) == []
+
+
+def test_a_search_finds_the_newest_traces_with_their_figures(world: World, oracle: Oracle) -> None:
+    runs = {run.trace_id.hex(): run for run in oracle.runs().values()}
+    rows = world.drawn("traces: Search / Traces")
+    newest = sorted(runs.values(), key=lambda run: run.start_ns, reverse=True)[:200]
+    assert {row["trace_id"] for row in rows} == {run.trace_id.hex() for run in newest}
+    for row in rows:
+        run = runs[row["trace_id"]]
+        assert (int(row["steps"]), int(row["errors"]), row["outcome"]) == (run.steps, run.errors, run.outcome)
+        assert row["duration"] == pytest.approx(run.duration_ns / 1e6)
+        assert row["usd"] == pytest.approx(float(run.cost_usd))
+    failed = world.drawn("traces: Search / Traces", outcome=["error"])
+    assert failed and {row["outcome"] for row in failed} == {"error"}
+    user = next(run.user_id for run in newest if run.user_id)
+    assert {runs[row["trace_id"]].user_id for row in world.drawn("traces: Search / Traces", search=user)} == {user}
