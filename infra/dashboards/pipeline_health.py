@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from infra.dashboards.page import drill, page
-from infra.dashboards.panels import BYTES, COUNT, DAYS, SECONDS, SHARE, USD, figure, grid, line
+from infra.dashboards.panels import BYTES, COUNT, DAYS, SECONDS, SHARE, USD, Steps, figure, grid, line
 
 VARIABLES = ("environment", "tenant", "service", "agent")
 NONE_DEAD = "None: all messages could be read."
@@ -14,7 +14,7 @@ NONE_DEAD = "None: all messages could be read."
 def pipeline_health(prefix: str) -> dict[str, Any]:
     """The dashboard's JSON."""
     tenant = drill(prefix, "cost", ("environment",), {"tenant": "tenant"}, "What its agents cost")
-    none = {0: "green", 1: "red"}
+    none: Steps = {0: "green", 1: "red"}
     return page(
         prefix,
         "health",
