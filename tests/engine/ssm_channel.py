@@ -24,8 +24,7 @@ from websockets.sync.server import Server, ServerConnection, serve
 AGENT = "3.3.1611.0"
 HEADER = struct.Struct(">I32sIQqQ16s32sI")
 """Header's length, message type, schema, created, sequence, flags, id, digest, payload type; the payload's length follows."""
-OUTPUT, HANDSHAKE, ANSWERED, COMPLETE, FLAG = 1, 5, 6, 7, 10
-TERMINATE = 2
+OUTPUT, HANDSHAKE, ANSWERED, COMPLETE = 1, 5, 6, 7
 FRAME = struct.Struct("<BBHI")
 """Of smux: version, command, length, stream."""
 SYN, FIN, PSH, NOP = 0, 1, 2, 3
@@ -40,7 +39,6 @@ class Session:
     authorization: str = ""
     answered: dict[str, Any] = field(default_factory=dict)
     streams: int = 0
-    terminated: bool = False
     ended: threading.Event = field(default_factory=threading.Event)
 
 
@@ -100,9 +98,6 @@ class _Agent:
             if kind == "acknowledge":
                 continue
             assert kind == "input_stream_data", kind
-            if payload_type == FLAG:
-                # The plugin does not wait for an answer to this.
-                self.session.terminated = struct.unpack(">I", payload)[0] == TERMINATE
             self._acknowledge(kind, sequence, identity)
             if sequence != expected:
                 # Sent again: it has been taken.
@@ -143,7 +138,9 @@ class _Agent:
             hashlib.sha256(payload).digest(),
             payload_type,
         )
-        self.connection.send(head + struct.pack(">I", len(payload)) + payload)
+        # A plugin that has ended takes no more; what it said before is still to be read.
+        with suppress(ConnectionClosed):
+            self.connection.send(head + struct.pack(">I", len(payload)) + payload)
 
     def _frames(self, payload: bytes) -> None:
         """Takes smux's frames out of the stream of bytes."""
@@ -177,7 +174,7 @@ class _Agent:
                 while data := upstream.recv(LARGEST):
                     self._send(OUTPUT, FRAME.pack(1, PSH, len(data), stream) + data)
                 self._send(OUTPUT, FRAME.pack(1, FIN, 0, stream))
-            except (OSError, ConnectionClosed):
+            except OSError:
                 return
 
 
