@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from infra.cli import bootstrap, comment, dashboards, data, demo, pin, stack, tenants, tools, watch
+from infra.cli import alerts, bootstrap, comment, dashboards, data, demo, pin, stack, tenants, tools, watch
 from infra.cli.console import error_console
 from infra.errors import UserError
 
