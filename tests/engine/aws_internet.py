@@ -17,7 +17,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from infra.aws.image import Crane, image_reference
 from infra.tenants import AUDIENCE, ISSUER
 from tests.engine.aws_doors import Answer, Headers, forward
-from tests.grafana_stub import Grafana
+from tests.grafana_alerting_stub import AlertingGrafana
 from tests.providers.api.managed import TOKEN, WORKSPACE
 from tests.providers.standin import objects
 from tests.providers.standin.cloud import Cloud
@@ -84,7 +84,7 @@ class Workspaces:
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
-        self.grafana: dict[str, Grafana] = {}
+        self.grafana: dict[str, AlertingGrafana] = {}
         """By the workspace's id."""
         self.tokens: set[str] = set()
         """Every token that was shown to a workspace."""
@@ -103,7 +103,7 @@ class Workspaces:
         )
         # Several tokens live at once, a step's each, and Grafana's stand-in knows one.
         with self._lock:
-            grafana = self.grafana.setdefault(workspace.id, Grafana())
+            grafana = self.grafana.setdefault(workspace.id, AlertingGrafana())
             grafana.token = token if live else "glsa_nobody-s"
             status, said = grafana.answer(method, path, token, json.loads(body) if body else None)
         return status, {"Content-Type": "application/json"}, json.dumps(said).encode()

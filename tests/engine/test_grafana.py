@@ -20,15 +20,18 @@ from infra.automation import engine_environment
 from infra.cli.pending import PendingMigrations
 from infra.config import PROJECT
 from infra.dashboards import catalogue
+from infra.dashboards.alerts import build_rule_groups
 from infra.endpoints import ClickHouseEndpoint, GrafanaEndpoint, Parts
 from infra.local.toolchain import ensure
 from infra.paths import ROOT
 from infra.settings import parse_settings
+from tests.grafana_alerting_stub import AlertingGrafana
 from tests.grafana_steps import CLICKHOUSE
-from tests.grafana_stub import Grafana, serving
+from tests.grafana_stub import serving
 
 pytestmark = pytest.mark.timeout(600)
 UID = f"{PROJECT}-dev"
+GROUPS = build_rule_groups(UID)
 PYTHON = """#!/bin/sh
 # The interpreter that the engine starts for dynamic resources: -u -m pulumi.dynamic ADDRESS.
 shift 3
@@ -59,13 +62,14 @@ class Engine:
 
 
 @pytest.fixture(scope="module")
-def grafana() -> Iterator[Grafana]:
-    with serving(Grafana()) as running:
-        yield running
+def grafana() -> Iterator[AlertingGrafana]:
+    grafana = AlertingGrafana()
+    with serving(grafana):
+        yield grafana
 
 
 @pytest.fixture(scope="module")
-def engine(grafana: Grafana, tmp_path_factory: pytest.TempPathFactory) -> Engine:
+def engine(grafana: AlertingGrafana, tmp_path_factory: pytest.TempPathFactory) -> Engine:
     folder = tmp_path_factory.mktemp("grafana")
     python = folder / "python-for-steps"
     python.write_text(PYTHON.format(python=sys.executable))
@@ -87,7 +91,7 @@ def engine(grafana: Grafana, tmp_path_factory: pytest.TempPathFactory) -> Engine
             grafana=GrafanaEndpoint(url=pulumi.Output.from_input(grafana.url), access=access),
             dashboards=dashboards,
         )
-        pipeline.show("dev", parts, [])
+        pipeline.show(parse_settings({}, "dev"), "dev", parts, [])
 
     root = ensure(["pulumi"]).pulumi_root
     environment = {
@@ -107,7 +111,7 @@ def engine(grafana: Grafana, tmp_path_factory: pytest.TempPathFactory) -> Engine
     return Engine(stack)
 
 
-def contents(grafana: Grafana) -> dict[str, Any]:
+def contents(grafana: AlertingGrafana) -> dict[str, Any]:
     """Everything in Grafana that is not a number of its own."""
     boards = {
         uid: (
@@ -116,18 +120,24 @@ def contents(grafana: Grafana) -> dict[str, Any]:
         )
         for uid, found in grafana.dashboards.items()
     }
-    return copy.deepcopy({"sources": grafana.data_sources, "folders": grafana.folders, "dashboards": boards})
+    return copy.deepcopy(
+        {"sources": grafana.data_sources, "folders": grafana.folders, "dashboards": boards, "rules": grafana.rules}
+    )
 
 
-def test_a_refusal_half_way_leaves_no_folder_and_the_next_up_completes(engine: Engine, grafana: Grafana) -> None:
+def test_a_refusal_half_way_leaves_no_folder_and_the_next_up_completes(
+    engine: Engine, grafana: AlertingGrafana
+) -> None:
     shown = engine.preview()
     for slug, build in catalogue.DASHBOARDS.items():
         assert f"+ dashboard {build(UID)['title']} (" in shown, slug
+    for group in GROUPS:
+        assert f"+ alert rules {group['title']} (" in shown
     assert grafana.calls == [], "a preview asks nobody"
     grafana.fail[("POST", "/api/datasources")] = (403, "Permission denied")
     with pytest.raises(automation.CommandError, match="the token needs the role Admin"):
         engine.run("up")
-    assert (grafana.folders, grafana.dashboards) == ({}, {})
+    assert (grafana.folders, grafana.dashboards, grafana.rules) == ({}, {}, {})
     grafana.fail[("POST", "/api/dashboards/db")] = grafana.fail.pop(("POST", "/api/datasources"))
     with pytest.raises(automation.CommandError, match="the token needs the role Admin"):
         engine.run("up")
@@ -135,15 +145,18 @@ def test_a_refusal_half_way_leaves_no_folder_and_the_next_up_completes(engine: E
     grafana.fail.clear()
     engine.run("up")
     assert set(grafana.dashboards) == {f"{UID}-{slug}" for slug in catalogue.DASHBOARDS}
+    assert set(grafana.rules) == {rule["uid"] for group in GROUPS for rule in group["rules"]}
 
 
-def test_a_second_up_changes_nothing_and_writes_nothing(engine: Engine, grafana: Grafana) -> None:
+def test_a_second_up_changes_nothing_and_writes_nothing(engine: Engine, grafana: AlertingGrafana) -> None:
     grafana.calls.clear()
     assert set(engine.run("up")) == {"same"}
     assert grafana.calls == [] and engine.preview() == ""
 
 
-def test_what_hands_changed_is_found_by_a_refresh_told_in_words_and_put_right(engine: Engine, grafana: Grafana) -> None:
+def test_what_hands_changed_is_found_by_a_refresh_told_in_words_and_put_right(
+    engine: Engine, grafana: AlertingGrafana
+) -> None:
     before = contents(grafana)
     edited = grafana.dashboards[f"{UID}-overview"]["dashboard"]
     panels = {panel["title"]: panel for panel in edited["panels"]}
@@ -154,17 +167,20 @@ def test_what_hands_changed_is_found_by_a_refresh_told_in_words_and_put_right(en
     del grafana.dashboards[f"{UID}-cost"]
     grafana.folders[UID]["title"] = "by hand"
     grafana.data_sources[UID]["jsonData"]["tlsSkipVerify"] = True
+    rule = GROUPS[0]["rules"][0]
+    grafana.rules[rule["uid"]]["for"] = "17m"
     shown = engine.preview(refresh=True, run_program=True)
     assert '~ panel "Last arrival": unit: ms → s\n' in shown and f'+ panel "{gone}": timeseries\n' in shown
     assert "\n+ dashboard Agents: cost (" in shown and contents(grafana) != before
+    assert f'\n~ alert rules {GROUPS[0]["title"]}\n  ~ rule "{rule["title"]}": for: 17m' in shown
     changed = engine.run("up", refresh=True, run_program=True)
-    assert (changed.get("create"), changed.get("update")) == (1, 3), changed
+    assert (changed.get("create"), changed.get("update")) == (1, 4), changed
     assert contents(grafana) == before
     assert set(engine.run("up", refresh=True, run_program=True)) == {"same"}
 
 
 def test_a_changed_panel_is_shown_with_its_sql_and_saved(
-    engine: Engine, grafana: Grafana, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, grafana: AlertingGrafana, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def other(build: Callable[[str], dict[str, Any]]) -> Callable[[str], dict[str, Any]]:
         def built(prefix: str) -> dict[str, Any]:
@@ -181,14 +197,14 @@ def test_a_changed_panel_is_shown_with_its_sql_and_saved(
     assert '~ panel "Last arrival": query\n' in shown and "      +-- one line more\n" in shown
     assert engine.run("up")["update"] == 1
     assert "one line more" in str(grafana.dashboards[f"{UID}-overview"])
-    # A dashboard that is no longer in the program goes.
-    monkeypatch.setattr(catalogue, "DASHBOARDS", {"overview": boards["overview"], "slos": boards["slos"]})
-    assert "\n- dashboard Agents: cost (" in engine.preview()
-    assert engine.run("up")["delete"] == len(boards) - 2
-    assert set(grafana.dashboards) == {f"{UID}-overview", f"{UID}-slos"}
+    # A dashboard that is no longer in the program goes. (To the others alert rules lead.)
+    monkeypatch.setattr(catalogue, "DASHBOARDS", {slug: boards[slug] for slug in boards if slug != "traces"})
+    assert "\n- dashboard Agents: traces (" in engine.preview()
+    assert engine.run("up")["delete"] == 1
+    assert set(grafana.dashboards) == {f"{UID}-{slug}" for slug in boards if slug != "traces"}
 
 
-def test_other_people_s_folders_are_not_touched_and_down_leaves_them(engine: Engine, grafana: Grafana) -> None:
+def test_other_people_s_folders_are_not_touched_and_down_leaves_them(engine: Engine, grafana: AlertingGrafana) -> None:
     theirs = {
         "dashboard": {"uid": "theirs", "title": "Theirs", "id": 90, "version": 1},
         "meta": {"folderUid": "others"},
@@ -200,5 +216,5 @@ def test_other_people_s_folders_are_not_touched_and_down_leaves_them(engine: Eng
     engine.run("up", refresh=True, run_program=True)
     engine.run("destroy")
     assert [call for call in grafana.calls if "others" in call[1] or "theirs" in call[1]] == []
-    assert grafana.dashboards == {"theirs": theirs} and set(grafana.folders) == {"others"}
+    assert grafana.dashboards == {"theirs": theirs} and grafana.rules == {} and set(grafana.folders) == {"others"}
     assert set(grafana.data_sources) == {"theirs"}
