@@ -50,8 +50,8 @@ def main(arguments: list[str]) -> int:
     print(f"\nStarting session with SessionId: {answered['SessionId']}")
     listener = socket.create_server(("127.0.0.1", int(local)), backlog=16)
     opened = listener.getsockname()[1]
-    print(f"Port {opened} opened for sessionId {answered['SessionId']}.\nWaiting for connections...", flush=True)
     with suppress(KeyboardInterrupt):
+        print(f"Port {opened} opened for sessionId {answered['SessionId']}.\nWaiting for connections...", flush=True)
         while True:
             client, _ = listener.accept()
             threading.Thread(target=_lead, args=(client, ports.get(remote)), daemon=True).start()
