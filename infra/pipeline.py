@@ -74,7 +74,8 @@ def schema(settings: Settings, parts: Parts) -> tuple[Migrations, Ingest]:
     tenants = Tenants("tenants", clickhouse, settings, opts=after)
     PriceScenarios("price-scenarios", clickhouse, opts=after)
     StackCosts("stack-costs", clickhouse, parts.costs, opts=after)
-    Retention("retention", clickhouse, values, opts=after)
+    # They name no broker, so that the TTLs are known in every preview.
+    Retention("retention", clickhouse, template_values(settings, KafkaAddress("", ""), ""), opts=after)
     ingest = Ingest(
         "ingest",
         clickhouse,

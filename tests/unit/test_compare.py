@@ -59,7 +59,8 @@ def test_the_same_tree_has_nothing_to_say(tree: Path) -> None:
 
 def test_a_change_is_told_by_its_effects(tree: Path) -> None:
     set_(tree, "dev", retentionRawDays=21, collectorMaxTasks=3)
-    (tree / "sql" / "migrations" / "9000_more.sql").write_text(
+    number = 1 + len(list((tree / "sql" / "migrations").glob("*.sql")))
+    (tree / "sql" / "migrations" / f"{number:04d}_more.sql").write_text(
         "-- More.\n-- kind: rewrite\nALTER TABLE {{ database }}.spans_raw UPDATE status_message = '' WHERE 1;\n"
     )
     query = tree / "sql" / "queries" / "dashboards" / "overview_latency.sql"
@@ -67,7 +68,7 @@ def test_a_change_is_told_by_its_effects(tree: Path) -> None:
     text = compare(tree, ROOT).stdout
     assert "Compared with the base branch; not with what is deployed." in text
     assert "**table spans_raw** keeps its rows for 21 days instead of 30 days" in text
-    assert "9000_more</code>: rewrites stored rows" in text and "UPDATE status_message = ''" in text
+    assert f"{number:04d}_more</code>: rewrites stored rows" in text and "UPDATE status_message = ''" in text
     assert "+-- another line" in text and "dashboard changed: Agents: overview" in text
     assert "`collector-scaling` (appautoscaling.Target): maxCapacity" in text
     assert CREDENTIAL not in text
