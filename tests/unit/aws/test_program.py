@@ -40,6 +40,7 @@ MISSION = {
     "what moves rows": "pulumi-python:dynamic/postdeploy:Ingest",
     "prices": "pulumi-python:dynamic/postdeploy:ModelPrices",
     "a dashboard": "pulumi-python:dynamic/postdeploy:GrafanaDashboard",
+    "its alerts": "pulumi-python:dynamic/postdeploy:GrafanaRuleGroup",
     "the canary": "pulumi-python:dynamic/postdeploy:Canary",
     "the check of the rollout": "pulumi-python:dynamic/aws:Rollout",
 }
