@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from infra.cli import alerts, bootstrap, comment, dashboards, data, demo, pin, stack, tenants, tools, watch
+from infra.cli import alerts, bootstrap, budgets, comment, dashboards, data, demo, pin, stack, tenants, tools, watch
 from infra.cli.console import error_console
 from infra.errors import UserError
 
@@ -19,6 +19,7 @@ app = typer.Typer(
 for group in (stack, comment, demo, watch, data, tools, pin):
     group.register(app)
 app.add_typer(tenants.app, name="tenants")
+app.add_typer(budgets.app, name="budgets")
 app.add_typer(bootstrap.app, name="bootstrap")
 app.add_typer(dashboards.app, name="dashboards")
 

@@ -10,7 +10,9 @@ from infra.paths import SQL
 
 MEANING = {
     "audit": "differences between Kafka, rows and rollups",
+    "budgets": "seconds that a look at all budgets took",
     "canary": "seconds from OTLP's answer to the visible row",
+    "notify": "seconds that an event has waited for its receiver",
     "recompute": "tenant minutes repaired after a re-delivery",
     "samples": "messages that Kafka has and ClickHouse has not read",
     "tidy": "superseded generations deleted",

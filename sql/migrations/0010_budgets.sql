@@ -122,7 +122,7 @@ FROM
 ) AS e
 LEFT JOIN
 (
-    SELECT event_id, minIf(at, outcome = 'delivered') AS delivered, count() AS tries, max(at) AS last_try, argMax(error, at) AS last_error
+    SELECT event_id, minIf(at, outcome = 'delivered') AS delivered, count() AS tries, max(at) AS last_try, argMaxIf(error, at, error != '') AS last_error
     FROM {{ database }}.budget_deliveries
     GROUP BY event_id
 ) AS d ON d.event_id = e.event_id

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -53,17 +53,20 @@ class Call:
     """Calls of a tool with the same ones are repeated calls."""
     root: bool = False
     id: bytes = field(default_factory=lambda: secrets.token_bytes(8))
+    start: datetime | None = None
+    """Of a call that was put before: where it stays."""
 
 
 def put(client: Client, *calls: Call) -> list[Call]:
-    """Puts the spans through every view, as one block."""
+    """Puts the spans through every view, as one block. Returns them as they are stored, to be put again."""
     now = datetime.now(UTC)
-    client.insert("telemetry.spans_in", [_row(call, now) for call in calls], column_names=COLUMNS)
-    return list(calls)
+    placed = [replace(call, start=call.start or now - timedelta(seconds=call.ago)) for call in calls]
+    client.insert("telemetry.spans_in", [_row(call, now) for call in placed], column_names=COLUMNS)
+    return placed
 
 
 def _row(call: Call, now: datetime) -> list[Any]:
-    start = now - timedelta(seconds=call.ago)
+    start = call.start or now
     inference = not call.tool and not call.root
     priced = inference and call.usd is not None
     return [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from infra.worker.budgets.body import Body
 from infra.worker.budgets.config import Budget
 from infra.worker.budgets.evaluate import Evaluate
 from infra.worker.lease import Lease
+from infra.worker.statements import server_ms
 from tests.pipeline.budget_world import Call, forget, put, rows, trace
 from tests.pipeline.clickhouse_front import Front
 from tests.pipeline.worker_front import front_with_the_schema  # noqa: F401
@@ -113,3 +115,208 @@ def test_each_measure_is_counted_for_each_scope_crosses_once_and_is_over_when_th
         "workflow": None
     } == data.subject.model_dump() | {"workflow": None}
     assert world.look(ended=True) == []
+
+
+def test_a_warning_a_crossing_and_more_are_told_one_by_one_and_a_leap_tells_the_highest(client: Client) -> None:
+    world = World(client, budget("model_calls", "tenant", limit=10.0, warn=0.5, again_at=[2, 3]))
+    put(client, *work("model_calls", 5))
+    assert [(e.type, e.data.level) for e in world.look()] == [("budget.warned", 0.5)]
+    put(client, *work("model_calls", 5))
+    assert [(e.type, e.data.level) for e in world.look()] == [("budget.crossed", 1)]
+    put(client, *work("model_calls", 25))
+    (event,) = world.look()
+    assert (event.type, event.data.level, event.data.used) == ("budget.crossed", 3, 35)
+    assert world.look() == []
+    put(client, *work("model_calls", 40, tenant="globex"))
+    assert [(e.data.subject.tenant, e.data.level) for e in world.look()] == [("globex", 3)]
+    (began,) = rows(client, "SELECT count(DISTINCT episode) FROM telemetry.budget_events WHERE tenant_id = 'acme'")
+    assert began == (1,)
+
+
+def test_a_crossing_that_is_over_begins_anew_as_another_one(client: Client) -> None:
+    world = World(client, budget("model_calls", "tenant"))
+    put(client, *work("model_calls", 3))
+    (first,) = world.look()
+    for table in ("cost_minute_data", "runs_data"):
+        client.command(f"TRUNCATE TABLE telemetry.{table}")
+    (over,) = world.look()
+    put(client, *work("model_calls", 3))
+    (second,) = world.look()
+    assert (first.type, over.type, second.type) == ("budget.crossed", "budget.resolved", "budget.crossed")
+    assert len({first.id, over.id, second.id}) == 3, "a receiver that tells repetitions apart takes all three"
+    notify = rows(client, "SELECT type, notify FROM telemetry.budget_events ORDER BY at")
+    assert [tuple(row) for row in notify] == [("crossed", 1), ("resolved", 1), ("crossed", 1)]
+
+
+def test_a_little_less_is_not_over_yet(client: Client) -> None:
+    world = World(client, budget("model_calls", "tenant", limit=100.0))
+    put(client, *work("model_calls", 100))
+    assert len(world.look()) == 1
+    for calls, over in ((95, 0), (89, 1)):
+        client.command("TRUNCATE TABLE telemetry.cost_minute_data")
+        put(client, *work("model_calls", calls))
+        assert len(world.look()) == over
+
+
+def test_a_day_ends_and_a_new_one_begins_at_nothing(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(client, budget("model_calls", "tenant", window="day"))
+    put(client, *work("model_calls", 3))
+    (event,) = world.look()
+    assert event.data.window.end and event.data.window.start.hour == 0
+    assert (event.data.window.end - event.data.window.start).total_seconds() == 24 * HOUR
+    now = server_ms(client)
+    monkeypatch.setattr("infra.worker.statements.server_ms", lambda _: now + 24 * HOUR * 1000)
+    (over,) = world.look()
+    assert over.type == "budget.resolved" and over.data.used == 0
+
+
+@pytest.mark.parametrize("window", ["6h", "month", "7d"])
+@pytest.mark.parametrize("scope", ["tenant", "workflow", "agent"])
+def test_a_long_window_counts_what_was_before_the_last_minutes_too_and_once(
+    client: Client, scope: str, window: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # In the middle of a month: hours ago is the same month.
+    now = int(datetime(2026, 11, 15, 12, 0, 30, tzinfo=UTC).timestamp() * 1000)
+    shift = (server_ms(client) - now) / 1000
+    monkeypatch.setattr("infra.worker.statements.server_ms", lambda _: now)
+    world = World(client, budget("model_calls", scope, window=window, limit=10.0))
+    put(client, *work("model_calls", 6, ago=shift + 3 * HOUR), *work("model_calls", 1, ago=shift + 14 * MINUTE))
+    assert world.look() == []
+    (base,) = rows(client, "SELECT sum(used) FROM telemetry.budget_base")
+    assert base == (6,), "computed once, apart"
+    put(client, *work("model_calls", 2, ago=shift))
+    assert world.look() == []
+    put(client, *work("model_calls", 1, ago=shift))
+    (event,) = world.look()
+    assert event.data.used == 10
+    assert rows(client, "SELECT count() FROM telemetry.budget_base") == [(1,)], "the base is not computed at each look"
+
+
+def test_a_run_that_began_hours_ago_is_counted_whole_and_one_that_is_silent_is_left(client: Client) -> None:
+    world = World(client, budget("spend_usd", "run", window="run", limit=10.0))
+    put(client, *work("spend_usd", 8, run="long", ago=5 * HOUR), *work("spend_usd", 1, run="long", ago=30))
+    put(client, *work("spend_usd", 50, run="yesterday's", ago=5 * HOUR))
+    assert world.look() == []
+    put(client, *work("spend_usd", 1, run="long"))
+    (event,) = world.look()
+    assert event.data.subject.run == trace("long").hex() and event.data.used == 10
+    (run,) = event.data.runs
+    assert run.spend_usd == 10 and (run.last_span_at - run.started_at).total_seconds() > 4 * HOUR
+
+
+def test_only_what_a_budget_names_counts(client: Client) -> None:
+    names = {"tenant": "globex", "workflow": "sales", "env": "dev"}
+    budgets = [budget("model_calls", "tenant", name=f"by {key}", **{key: value}) for key, value in names.items()]
+    budgets += [budget("model_calls", "run", name=f"run by {key}", **{key: value}) for key, value in names.items()]
+    budgets += [
+        budget("repeated_tool_calls", "tenant", name=f"loops by {key}", **{key: value}) for key, value in names.items()
+    ]
+    budgets += [budget("model_calls", "workflow", name="of a writer", agent="writer")]
+    world = World(client, *budgets)
+    put(client, *work("model_calls", 9), *work("repeated_tool_calls", 9))
+    assert world.look() == []
+    for key, value in names.items():
+        put(
+            client,
+            *work("model_calls", 3, run=key, **{key: value}),
+            *work("repeated_tool_calls", 3, run=key, **{key: value}),
+        )
+        found = {event.data.budget.name: event.data.used for event in world.look()}
+        assert found == {f"by {key}": 3, f"run by {key}": 3, f"loops by {key}": 3}
+    put(client, *work("model_calls", 3, agent="writer"))
+    assert [event.data.budget.name for event in world.look()] == ["of a writer"]
+
+
+def test_a_repeated_delivery_that_was_repaired_does_not_cross(client: Client) -> None:
+    from infra.worker.keys import Key
+    from infra.worker.repair import repair
+
+    world = World(
+        client, budget("model_calls", "tenant"), budget("model_calls", "run"), budget("repeated_tool_calls", "agent")
+    )
+    calls = put(client, *work("model_calls", 2), *work("repeated_tool_calls", 2))
+    put(client, *calls)
+    minutes = {
+        Key("acme", minute)
+        for (minute,) in rows(client, "SELECT DISTINCT toUnixTimestamp(minute) FROM telemetry.runs_data")
+    }
+    assert repair(client, minutes).repaired
+    assert world.look() == []
+
+
+def test_unpriced_calls_are_named_for_what_they_are(client: Client) -> None:
+    world = World(client, budget("spend_usd", "tenant", limit=1.0))
+    put(client, Call(usd="1"), Call(usd=None), Call(usd=None), Call(usd=None))
+    (event,) = world.look()
+    data = event.data
+    assert (data.used, data.model_calls, data.unpriced_calls, data.unpriced_share) == (1, 4, 3, 0.75)
+    assert data.runs[0].unpriced_calls == 3
+
+
+def test_the_runs_at_it_come_first_and_of_many_twenty(client: Client) -> None:
+    world = World(client, budget("spend_usd", "tenant", limit=100.0))
+    put(
+        client,
+        *(Call(run=f"ended-{n}", usd=str(10 + n)) for n in range(25)),
+        *(Call(run=f"ended-{n}", root=True) for n in range(25)),
+    )
+    put(client, Call(run="small", usd="0.1"), Call(run="large", usd="3"), Call(run="other", tenant="globex"))
+    (event,) = world.look()
+    named = [run.trace_id for run in event.data.runs]
+    assert len(named) == 20 and event.data.more_runs
+    assert named[:3] == [trace("large").hex(), trace("small").hex(), trace("ended-24").hex()]
+    assert [run.state for run in event.data.runs[:3]] == ["running", "running", "ok"]
+
+
+def test_a_budget_that_is_taken_away_ends_and_a_broken_one_holds_up_no_other(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(client, budget("model_calls", "tenant"), budget("model_calls", "run"))
+    put(client, *work("model_calls", 3))
+    assert len(world.look()) == 2
+    world = World(client, budget("tokens", "tenant", limit=5.0), budget("tokens", "run", limit=5.0))
+    world.step._lease = Lease("other")
+    ended = world.look()
+    assert {(e.type, e.data.budget.name) for e in ended} == {
+        ("budget.resolved", "model_calls of a tenant"),
+        ("budget.resolved", "model_calls of a run"),
+    }
+    assert world.look() == []
+    real = world.step._meter.top
+
+    def broken(client: Client, asked: Budget, *rest: Any) -> Any:
+        if asked.scope == "tenant":
+            raise RuntimeError("no memory")
+        return real(client, asked, *rest)
+
+    monkeypatch.setattr(world.step._meter, "top", broken)
+    put(client, *work("tokens", 5))
+    with pytest.raises(RuntimeError):
+        world.look()
+    assert rows(client, "SELECT budget FROM telemetry.budget_events WHERE measure = 'tokens'") == [("tokens of a run",)]
+
+
+def test_names_cannot_leave_their_quotes(client: Client) -> None:
+    odd = "o'neil\\ ') OR 1 --"
+    scopes = ["tenant", "workflow", "agent"]
+    world = World(client, *(budget("model_calls", scope, tenant=odd, name=f"it's {scope}") for scope in scopes))
+    put(client, *work("model_calls", 3, tenant=odd, workflow=odd, agent=odd), *work("model_calls", 9))
+    found = {event.data.budget.name: event.data.subject for event in world.look()}
+    assert found["it's tenant"].tenant == found["it's workflow"].workflow == found["it's agent"].agent == odd
+    assert len(found) == 3 and world.look() == []
+
+
+def test_nothing_at_all_is_shown_as_nothing(client: Client) -> None:
+    budgets = [budget(measure, scope) for measure in MEASURES for scope in SCOPES]
+    world = World(client, *budgets)
+    assert world.look(ended=True) == []
+    shown = rows(client, "SELECT budget, tenant_id, used FROM telemetry.budget_usage")
+    assert sorted(shown) == sorted((item.name, "", 0.0) for item in budgets)
+
+
+def test_what_is_used_is_shown_each_minute(client: Client) -> None:
+    world = World(client, budget("spend_usd", "tenant", limit=10.0))
+    put(client, *work("spend_usd", 2), *work("spend_usd", 5, tenant="globex"))
+    world.look()
+    shown = rows(client, "SELECT tenant_id, used, usage_limit FROM telemetry.budget_usage ORDER BY used")
+    assert [tuple(row) for row in shown] == [("acme", 2, 10), ("globex", 5, 10)]

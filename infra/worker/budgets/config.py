@@ -44,7 +44,7 @@ class Budget(BaseModel):
     agent: Name = "*"
     env: Name = "*"
     warn: Annotated[float, Field(gt=0, lt=1)] | None = None
-    again_at: list[Annotated[float, Field(gt=1, le=1000, allow_inf_nan=False)]] = Field([], max_length=10)
+    again_at: list[Annotated[float, Field(gt=1, le=1000, allow_inf_nan=False)]] = Field(default=[], max_length=10)
 
     @model_validator(mode="after")
     def _possible(self) -> Budget:
