@@ -52,7 +52,14 @@ def provision(
     """Writes data source, dashboards, alert rules and contact points as Grafana's provisioning files. No secret is in
     them: passwords are variables of Grafana's environment, and the command names them."""
     from infra.contacts import contacts
-    from infra.dashboards.provisioning import CA, PASSWORD, contact_variables, provisioning_files, write_files
+    from infra.dashboards.provisioning import (
+        CA,
+        PASSWORD,
+        contact_variables,
+        provisioning_files,
+        tenant_password,
+        write_files,
+    )
 
     found = file_settings(name)
     source = _file_source(clickhouse or _clickhouse(name), user)
@@ -65,7 +72,7 @@ def provision(
         console.print(str(out / path), highlight=False, markup=False, soft_wrap=True)
     wanted = [variable for contact in contacts(found) for variable in contact_variables(contact).values()]
     if source.password:
-        wanted = [PASSWORD, CA, *wanted]
+        wanted = [PASSWORD, CA, *map(tenant_password, found.tenantReaders), *wanted]
     if wanted:
         names = ", ".join(dict.fromkeys(wanted))
         console.print(f"Grafana's environment has to hold: {names}", highlight=False, soft_wrap=True)

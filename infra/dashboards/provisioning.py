@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,10 @@ from infra.config import PROJECT
 from infra.contacts import Contact, contacts
 from infra.dashboards.alerts import build_rule_groups
 from infra.dashboards.catalogue import build_all
+from infra.dashboards.tenants import TENANT_DATABASE, build_tenant, tenant_prefix
 from infra.postdeploy.grafana_contacts import contact_uid, receivers
 from infra.postdeploy.grafana_source import source_body
+from infra.schema import DATABASE
 from infra.settings import Settings
 
 ORGANISATION = 1
@@ -44,26 +46,54 @@ class FileSource:
 def provisioning_files(settings: Settings, stack: str, source: FileSource, seen_as: str) -> dict[str, str]:
     """Path below the provisioning folder to content. `seen_as`: where Grafana finds that folder."""
     prefix, title = f"{PROJECT}-{stack}", f"Agents ({stack})"
-    files = {f"dashboards/{prefix}/{slug}.json": _json(model) for slug, model in build_all(prefix).items()}
-    files[f"datasources/{prefix}.yaml"] = _yaml(data_sources(prefix, source))
-    files[f"dashboards/{prefix}.yaml"] = _yaml(providers(prefix, title, seen_as))
+    parts = [_part(prefix, title, build_all(prefix), DATABASE, source, PASSWORD)]
+    for tenant in settings.tenantReaders:
+        own, reader = tenant_prefix(prefix, tenant), replace(source, user=f"reader-{tenant}")
+        models = build_tenant(prefix, tenant)
+        parts.append(_part(own, f"{title}: {tenant}", models, TENANT_DATABASE, reader, tenant_password(tenant)))
+    files = {name: text for part in parts for name, text in part.files.items()}
+    folders = [_provider(part.prefix, part.title, seen_as) for part in parts]
+    files[f"datasources/{prefix}.yaml"] = _yaml({"apiVersion": 1, "datasources": [part.source for part in parts]})
+    files[f"dashboards/{prefix}.yaml"] = _yaml({"apiVersion": 1, "providers": folders})
     files[f"alerting/{prefix}.yaml"] = _yaml(alerting(settings, prefix, title))
     return files
 
 
-def data_sources(prefix: str, source: FileSource) -> dict[str, Any]:
-    """datasources/*.yaml. The file's keys are those of the API, with whose it is and whether people may edit it."""
+@dataclass(frozen=True)
+class _Part:
+    """A folder with its dashboards and the data source that they ask: the stack's, or a tenant's."""
+
+    prefix: str
+    title: str
+    files: Mapping[str, str]
+    source: Mapping[str, Any]
+
+
+def _part(
+    prefix: str, title: str, models: Mapping[str, Any], database: str, source: FileSource, password: str
+) -> _Part:
+    files = {f"dashboards/{prefix}/{slug}.json": _json(model) for slug, model in models.items()}
+    return _Part(prefix, title, files, _data_source(prefix, source, database, password))
+
+
+def tenant_password(tenant: str) -> str:
+    """The variable of Grafana's environment with the password of the tenant's user."""
+    return f"{PASSWORD}_{tenant.replace('-', '_').upper()}"
+
+
+def _data_source(prefix: str, source: FileSource, database: str, password: str) -> dict[str, Any]:
+    """Of datasources/*.yaml. The file's keys are those of the API, with whose it is and whether people may edit it."""
     address = {"host": source.host, "port": source.port, "user": source.user, "secure": source.secure}
-    body = source_body(prefix, prefix, address, "telemetry", "", f"${CA}" if source.own_ca else "")
+    body = source_body(prefix, prefix, address, database, "", f"${CA}" if source.own_ca else "")
     secrets = {key: value for key, value in body["secureJsonData"].items() if value}
-    body["secureJsonData"] = {**secrets, **({"password": f"${PASSWORD}"} if source.password else {})}
+    body["secureJsonData"] = {**secrets, **({"password": f"${password}"} if source.password else {})}
     entry = {**body, "orgId": ORGANISATION, "editable": False}
-    return {"apiVersion": 1, "datasources": [{key: value for key, value in entry.items() if value != {}}]}
+    return {key: value for key, value in entry.items() if value != {}}
 
 
-def providers(prefix: str, title: str, seen_as: str) -> dict[str, Any]:
-    """dashboards/*.yaml: the folder that the dashboards are in, and where their files are."""
-    provider = {
+def _provider(prefix: str, title: str, seen_as: str) -> dict[str, Any]:
+    """Of dashboards/*.yaml: the folder that the dashboards are in, and where their files are."""
+    return {
         "name": prefix,
         "orgId": ORGANISATION,
         "folder": title,
@@ -74,7 +104,6 @@ def providers(prefix: str, title: str, seen_as: str) -> dict[str, Any]:
         "updateIntervalSeconds": UPDATE_SECONDS,
         "options": {"path": f"{seen_as.rstrip('/')}/dashboards/{prefix}"},
     }
-    return {"apiVersion": 1, "providers": [provider]}
 
 
 def alerting(settings: Settings, prefix: str, title: str) -> dict[str, Any]:

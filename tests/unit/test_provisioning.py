@@ -23,6 +23,7 @@ from infra.config import PROJECT
 from infra.dashboards.alerts import build_rule_groups
 from infra.dashboards.catalogue import build_all
 from infra.dashboards.provisioning import FileSource, literal, provisioning_files, write_files
+from infra.dashboards.tenants import tenant_prefix
 from infra.errors import UserError
 from infra.local.grafana import FoundGrafana, find_grafana, grafana_run
 from infra.local.supervisor import wait_for
@@ -31,7 +32,8 @@ from infra.postdeploy.grafana_api import PLUGIN
 from infra.postdeploy.grafana_contacts import receivers
 from infra.settings import Settings, parse_settings
 from tests.grafana_models import judge
-from tests.grafana_program import VERSION, interpolated
+from tests.grafana_program import VERSION, interpolated, loaded
+from tests.unit.test_dashboard_models import read_back
 
 pytestmark = pytest.mark.timeout(300)
 PREFIX = f"{PROJECT}-local"
@@ -158,6 +160,38 @@ def test_the_command_writes_them_and_names_what_grafana_s_environment_has_to_hol
     assert provider["options"]["path"].startswith("/etc/grafana/provisioning/")
     done = CliRunner().invoke(app, [*command, "--clickhouse", "clickhouse:8123"])
     assert isinstance(done.exception, UserError) and "--clickhouse clickhouse:8123: has to be" in str(done.exception)
+
+
+def test_uids_of_tenants_with_long_names_fit_and_differ() -> None:
+    names = [f"{'tenant-' * 8}{number}" for number in range(3)]
+    uids = [tenant_prefix(prefix, name) for name in names for prefix in (PREFIX, f"{PREFIX}-{'x' * 30}")]
+    assert len(set(uids)) == 6 and max(map(len, uids)) <= 40
+
+
+def test_a_tenant_has_a_folder_and_a_data_source_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = settings(tenantReaders=["acme", "cost"])
+    secure = provisioning_files(here, "local", SOURCE, str(tmp_path))
+    write_files(tmp_path, secure)
+    monkeypatch.setenv("TELEMETRY_CLICKHOUSE_PASSWORD_ACME", "acme's")
+    told = loaded(tmp_path)
+    sources = {source["uid"]: source for source in told["sources"]}
+    acme, cost = f"{PREFIX}-of-acme", f"{PREFIX}-of-cost"
+    assert set(sources) == {PREFIX, acme, cost} == set(told["dashboards"])
+    assert sources[acme]["jsonData"] == {
+        **sources[PREFIX]["jsonData"],
+        "username": "reader-acme",
+        "defaultDatabase": "telemetry_tenant",
+    }
+    assert sources[acme]["secureJsonData"]["password"] == "acme's"
+    assert sources[cost]["secureJsonData"]["password"] == "", "another variable"
+    uids = [uid for boards in told["dashboards"].values() for uid in boards] + list(told["dashboards"])
+    assert len(uids) == len(set(uids)) and all(len(uid) <= 40 for uid in uids)
+    whole = json.dumps(told["dashboards"][acme])
+    assert "of-cost" not in whole and "telemetry.spans_minute" not in whole
+    for model in told["dashboards"][acme].values():
+        (source,) = [one for one in model["templating"]["list"] if one["type"] == "datasource"]
+        assert source["regex"] == f"/^{acme}$/" and source["current"]["value"] == acme
+        assert read_back(model) == []
 
 
 @pytest.fixture
