@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from infra.cli import alerts, bootstrap, budgets, comment, dashboards, data, demo, pin, stack, tenants, tools, watch
+from infra.cli import alerts, bootstrap, budgets, comment, dashboards, data, demo, locks, pin, stack, tenants, tools, watch
 from infra.cli.console import error_console
 from infra.errors import UserError
 
@@ -16,7 +16,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Brings an agent-telemetry stack up, shows what it does and asks it questions.",
 )
-for group in (stack, comment, demo, watch, data, tools, pin):
+for group in (stack, comment, demo, watch, data, tools, alerts, pin, locks):
     group.register(app)
 app.add_typer(tenants.app, name="tenants")
 app.add_typer(budgets.app, name="budgets")

@@ -51,12 +51,18 @@ def up(
         bool, typer.Option("--refresh", help="On AWS: ask for everything's state first. A local stack always does.")
     ] = False,
     diff: Annotated[bool, typer.Option(help="Show each changed property.")] = False,
+    plan: Annotated[
+        Path | None,
+        typer.Option(help="Do what `preview --save-plan` wrote to this file, and stop where it would be more."),
+    ] = None,
 ) -> None:
     """Brings the stack up, or up to date, and prints its endpoints."""
     from infra.automation import load_program, state_file
 
     make_stack_file(name, port_base)
     found = file_settings(name)
+    if plan is not None and not plan.is_file():
+        raise UserError(f"--plan {plan}: no such file; `telemetry preview --name {name} --save-plan {plan}` writes it")
     if found.platform == "local":
         check_free_ports(name, found)
         # A part that was killed from outside is drift, which only a refresh sees.
@@ -73,6 +79,7 @@ def up(
             refresh=refresh,
             run_program=refresh,
             diff=diff,
+            plan=str(plan) if plan else None,
             suppress_outputs=True,
             show_secrets=False,
             **display(),
@@ -96,21 +103,31 @@ def preview(
         Path | None, typer.Option(help="Also write it to this file, as a pull request's comment.")
     ] = None,
     log_url: Annotated[str, typer.Option(help="Where that comment says that the whole log is.")] = "",
+    save_plan: Annotated[
+        Path | None, typer.Option(help="Also write the plan to this file: `up --plan` then does that and no more.")
+    ] = None,
 ) -> None:
     """Shows what `up` would do. Touches nothing."""
     from infra.cli.comment import Preview
 
     with Preview(name, markdown, log_url, live=refresh) as seen:
-        _preview(name, refresh, diff, seen)
+        _preview(name, refresh, diff, seen, save_plan)
 
 
-def _preview(name: str, refresh: bool, diff: bool, seen: Preview) -> None:
+def _preview(name: str, refresh: bool, diff: bool, seen: Preview, save_plan: Path | None) -> None:
     from infra.automation import load_program
 
     found = seen.settings = file_settings(name)
     load_program(found.platform)
     with _opened_for_a_look(name, found.platform) as stack, _explained(name, found.platform):
-        stack.preview(refresh=refresh, run_program=refresh, diff=diff, on_event=seen.take, **display())
+        stack.preview(
+            refresh=refresh,
+            run_program=refresh,
+            diff=diff,
+            plan=str(save_plan) if save_plan else None,
+            on_event=seen.take,
+            **display(),
+        )
     seen.pending.show(console, found, diff)
 
 

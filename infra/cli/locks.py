@@ -1,0 +1,52 @@
+"""`telemetry unlock`: takes away what a killed command left locked."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from infra.cli.console import Name, console
+from infra.cli.engine import engine
+from infra.cli.local import stack_platform
+from infra.errors import UserError
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this file's command."""
+    app.command()(unlock)
+
+
+def unlock(
+    name: Name = "local",
+    yes: Annotated[
+        bool, typer.Option("--yes", help="No command works on this stack any more, on any machine.")
+    ] = False,
+) -> None:
+    """Takes away the state's lock that a killed command left. Migrations need no such thing: their lock expires by itself,
+    a minute after its runner was last heard of."""
+    if stack_platform(name) == "local":
+        from infra.automation import clear_stale_locks
+
+        # Whose process lives stays: on one machine that is known.
+        removed = clear_stale_locks(name)
+        console.print(f"{name}: {len(removed)} left behind, removed" if removed else f"{name}: nothing was left locked")
+        return
+    if not yes:
+        raise UserError(
+            f"whether a command still works on {name}, on another machine, can't be seen from here. Two at once can ruin the "
+            "state: look at your running workflows and colleagues, then say --yes"
+        )
+    from pulumi import automation
+
+    from infra.automation import explain
+    from infra.backend import open_stack
+
+    stack = open_stack(name, engine("aws"))
+    try:
+        stack.cancel()
+    except automation.CommandError as error:
+        raise explain(error, shared=name) from None
+    console.print(
+        f"{name}: unlocked; `telemetry preview --name {name} --refresh` shows what the killed command got done"
+    )
