@@ -64,9 +64,10 @@ class Query(builder.Builder[variants.Dataquery]):
         return self._query
 
 
-def data_source_variable() -> dashboard.DatasourceVariable:
-    """Which ClickHouse: the first variable, which all others ask."""
-    return dashboard.DatasourceVariable("datasource").label("ClickHouse").type(PLUGIN)
+def data_source_variable(uid: str) -> dashboard.DatasourceVariable:
+    """Which ClickHouse: the first variable, which all others ask. `uid`: the one at first; a Grafana may have others."""
+    chosen = VariableOption(selected=True, text=uid, value=uid)
+    return dashboard.DatasourceVariable("datasource").label("ClickHouse").type(PLUGIN).current(chosen)
 
 
 def query_variable(name: str) -> dashboard.QueryVariable:

@@ -64,7 +64,7 @@ def page(
             .keep_time(True)
             .as_dropdown(False)
         )
-        .with_variable(data_source_variable())
+        .with_variable(data_source_variable(prefix))
     )
     for name in VARIABLES:
         if name in variables:

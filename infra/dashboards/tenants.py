@@ -82,8 +82,7 @@ def _variable(variable: dict[str, Any], own: str, tenant: str) -> dict[str, Any]
     """The variable; None if its values are not the tenant's to ask for."""
     if variable["type"] == "datasource":
         # By its name: nothing else can be chosen.
-        chosen = {"selected": True, "text": own, "value": own}
-        return {**variable, "regex": f"/^{own}$/", "current": chosen}
+        return {**variable, "regex": f"/^{own}$/"}
     if variable["type"] != "query":
         return variable
     text = _asked(variable["query"], tenant)

@@ -78,15 +78,22 @@ def test_a_dashboard_is_what_grafana_s_models_declare(slug: str) -> None:
     assert read_back(copy.deepcopy(MODELS[slug])) == []
 
 
+COLOURED = next(
+    number
+    for number, panel in enumerate(MODELS["overview"]["panels"])
+    if "thresholds" in panel.get("fieldConfig", {}).get("defaults", {})
+)
+
+
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        (("panels", 1, "gridPos", "hight"), 4),
-        (("panels", 1, "fieldConfig", "default"), {}),
-        (("panels", 1, "title"), 5),
-        (("panels", 1, "gridPos", "h"), "4"),
-        (("panels", 1, "fieldConfig", "defaults", "thresholds", "mode"), "absolut"),
-        (("panels", 1, "fieldConfig", "overrides"), {}),
+        (("panels", COLOURED, "gridPos", "hight"), 4),
+        (("panels", COLOURED, "fieldConfig", "default"), {}),
+        (("panels", COLOURED, "title"), 5),
+        (("panels", COLOURED, "gridPos", "h"), "4"),
+        (("panels", COLOURED, "fieldConfig", "defaults", "thresholds", "mode"), "absolut"),
+        (("panels", COLOURED, "fieldConfig", "overrides"), {}),
         (("templating", "list", 1, "refresh"), "always"),
         (("templating", "list", 1, "multy"), True),
         (("tags"), "one"),
