@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from infra.aws.image_files import files_of
 from infra.errors import UserError
 from infra.paths import CONFIGS, ROOT
 
@@ -50,16 +51,9 @@ def locked_requirements(lock: str, packages: Sequence[str]) -> str:
     return "".join(blocks[name] for name in sorted(taken))
 
 
-def our_files(root: Path = ROOT) -> list[Path]:
+def our_files() -> list[Path]:
     """Our own files in the layer, sorted."""
-    wanted = contents()
-    without = [root / name for name in wanted["without"]]
-    found = [path for folder in wanted["folders"] for path in (root / folder).rglob("*") if path.is_file()]
-    return sorted(
-        path
-        for path in found
-        if "__pycache__" not in path.parts and not any(path.is_relative_to(left) for left in without)
-    )
+    return files_of(contents()["programs"])
 
 
 def content_hash(base: str) -> str:

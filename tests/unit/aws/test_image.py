@@ -61,14 +61,15 @@ def test_a_package_that_is_not_locked_is_named() -> None:
 
 def test_our_files_are_the_programs_and_its_data() -> None:
     names = {path.relative_to(ROOT).as_posix() for path in our_files()}
-    assert {"infra/worker/__main__.py", "sql/queries/canary.sql", "configs/versions.yaml"} <= names
-    assert not [name for name in names if name.startswith("infra/local/") or "__pycache__" in name or "secret" in name]
+    assert {"infra/worker/__main__.py", "sql/queries/canary.sql", "configs/attributes.yaml"} <= names
+    assert not [name for name in names if name.startswith("infra/local/") or "__pycache__" in name]
+    assert all(name.endswith((".py", ".sql", ".yaml")) for name in names), "no file of a machine's own"
 
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three packages, one with native code, and one folder of ours."""
-    wanted = {"packages": ["jinja2", "psutil"], "folders": ["infra/worker"], "without": ["infra/worker/__main__.py"]}
+    """Three packages, one with native code, and one program of ours."""
+    wanted = {"packages": ["jinja2", "psutil"], "programs": ["infra.worker.loop"]}
     monkeypatch.setattr(image_layer, "contents", lambda: wanted)
 
 
