@@ -9,7 +9,9 @@ import botocore.session
 import pytest
 
 from infra.paths import ROOT
-from tests.unit.aws.test_program import ENVIRONMENTS, run_program
+from tests.unit.aws.controls.stacks import VARIANTS, declared
+
+pytestmark = pytest.mark.xdist_group("controls")
 
 POLICY = json.loads((ROOT / "docs" / "deployer-policy.json").read_text())
 MODELS = {
@@ -84,16 +86,16 @@ def test_each_action_exists(prefix: str) -> None:
     assert not unknown
 
 
-@pytest.mark.parametrize("name", ENVIRONMENTS)
-def test_every_kind_of_resource_can_be_made(name: str) -> None:
-    stack = run_program(name, preview=True)
-    kinds = {item.type.split(":")[1].split("/")[0] for item in stack.cloud.made if item.type.startswith("aws:")}
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_kind_of_resource_can_be_made(variant: str) -> None:
+    made = declared(variant).made
+    kinds = {item.type.split(":")[1].split("/")[0] for item in made if item.type.startswith("aws:")}
     needed = {SERVICE_OF_TYPE.get(kind, kind) for kind in kinds}
     assert needed <= {action.split(":")[0] for action in actions()}
 
 
 def test_roles_and_buckets_are_the_stack_s_own() -> None:
-    stack = run_program("prod", preview=True)
+    stack = declared("prod")
     for type_ in ("aws:iam/role:Role", "aws:iam/instanceProfile:InstanceProfile"):
         assert all(item.inputs["path"] == "/agent-telemetry/" for item in stack.of(type_))
     for bucket in stack.of("aws:s3/bucket:Bucket"):
