@@ -70,4 +70,19 @@ def parse_settings(values: Mapping[str, Any], source: str) -> Settings:
                 lines += [f"{source}: {line}" for line in message.splitlines()]
             else:
                 lines.append(f"{source}: {key}: {message}{found}")
+        lines += [f"{source}: {line}" for line in _contradictions(values, error)]
         raise UserError("\n".join(lines)) from None
+
+
+def _contradictions(values: Mapping[str, Any], error: ValidationError) -> list[str]:
+    """What is wrong between the settings that are right by themselves: rules are not asked while one is not. What a rule
+    says of a key that is wrong anyway, or because of it, is left out."""
+    wrong = {str(item["loc"][0]) for item in error.errors() if item["loc"]}
+    if not wrong:
+        return []
+    try:
+        Settings.model_validate({key: value for key, value in values.items() if key not in wrong})
+    except ValidationError as others:
+        said = [item["msg"].removeprefix("Value error, ") for item in others.errors() if item["type"] == "value_error"]
+        return [line for text in said for line in text.splitlines() if not any(key in line for key in wrong)]
+    return []

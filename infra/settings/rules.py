@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import re
 from collections.abc import Iterator
@@ -123,6 +124,16 @@ def _ranges(key: str, cidrs: list[str], private: bool = False) -> Iterator[str]:
         seen.append(network)
 
 
+def _apart(s: Settings) -> Iterator[str]:
+    """Brokers of another network are reached over a peering or a transit gateway, which takes no overlap."""
+    if s.networkVpcId:
+        return
+    for cidr in s.kafkaBrokerCidrs:
+        with contextlib.suppress(ValueError):
+            if ipaddress.IPv4Network(cidr).overlaps(ipaddress.IPv4Network(s.networkCidr)):
+                yield f"kafkaBrokerCidrs: {cidr} overlaps networkCidr ({s.networkCidr}): no route would lead there"
+
+
 def _kafka(s: Settings) -> Iterator[str]:
     if s.kafkaMode == "serverless":
         yield (
@@ -139,6 +150,7 @@ def _kafka(s: Settings) -> Iterator[str]:
         if bool(s.kafkaSecurityGroupId) == bool(s.kafkaBrokerCidrs):
             yield "kafkaSecurityGroupId: this or kafkaBrokerCidrs is needed with kafkaMode existing, and not both"
         yield from _ranges("kafkaBrokerCidrs", s.kafkaBrokerCidrs, private=True)
+        yield from _apart(s)
     if s.kafkaMinInSync >= s.kafkaReplication and s.kafkaReplication > 1:
         yield (
             f"kafkaMinInSync: {s.kafkaMinInSync} of {s.kafkaReplication} replicas: each restart of a broker would stop "

@@ -67,7 +67,7 @@ def examine(settings: Settings, wanted: Mapping[str, Sequence[str]], now: dateti
             lacking = [node for node in wanted if node not in given and EVERY not in given]
             if lacking and given:
                 found.problems.append(f"{key}: nothing for {', '.join(lacking)}: name each or write '*'")
-    if settings.given_certificates and roots:
+    if settings.given_certificates:
         signers = set()
         for node, pem in settings.clickhouseCertificates.items():
             nodes = [one for one in wanted if _for(settings.clickhouseCertificates, one) == node]
@@ -175,7 +175,7 @@ def _certificate(
     if lacking:
         held = ", ".join(_dns_names(first)) or "no DNS name"
         problems.append(f"{what} is for {held}, and not for {', '.join(lacking)}")
-    if len(problems) > known:
+    if len(problems) > known or not roots:
         return None
     signer: Certificate | None = None
     # With no node left that takes it, nobody asks for a name.

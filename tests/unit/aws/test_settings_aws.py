@@ -26,6 +26,10 @@ from tests.unit.aws.aws_settings import LARGE, settings
         ({"kafkaMode": "existing"}, "kafkaSecurityGroupId: this or kafkaBrokerCidrs is needed"),
         ({"kafkaMode": "existing", "kafkaBootstrapServers": "b-1"}, "kafkaBootstrapServers: b-1 is not host:port"),
         ({"kafkaClusterArn": "arn:aws:kafka:x"}, "kafkaClusterArn"),
+        (
+            {"kafkaMode": "existing", "kafkaBrokerCidrs": ["10.99.0.0/24", "10.80.128.0/24"]},
+            "kafkaBrokerCidrs: 10.80.128.0/24 overlaps networkCidr (10.80.0.0/16): no route would lead there",
+        ),
         ({"networkCidr": "10.0.0.0/24"}, "networkCidr: 10.0.0.0/24 is not a private IPv4 range of /16 to /22"),
         ({"networkCidr": "8.8.0.0/16"}, "networkCidr: 8.8.0.0/16 is not a private"),
         ({"networkCidr": "10.0.0.1/16"}, "networkCidr: 10.0.0.1/16 has host bits set"),
@@ -62,6 +66,21 @@ def test_all_contradictions_are_in_one_message() -> None:
     with pytest.raises(UserError) as caught:
         settings(kafkaVersion="2.8.1", networkCidr="10.0.0.0/8", clickhouseReach="direct")
     assert len(str(caught.value).splitlines()) == 3
+
+
+def test_contradictions_are_named_beside_what_is_wrong_by_itself() -> None:
+    with pytest.raises(UserError) as caught:
+        settings(bogus=1, kafkaBrokersPerZone=0, kafkaReplication=3, kafkaMinInSync=2, retentionSlowDays=400)
+    lines = str(caught.value).splitlines()
+    named = [line.split(": ")[1] for line in lines]
+    assert named == ["kafkaBrokersPerZone", "bogus", "retentionSlowDays", "kafkaReplication"]
+
+
+def test_what_only_follows_from_a_wrong_setting_is_not_named() -> None:
+    """Without its VPC, subnets would look as if they were not needed."""
+    with pytest.raises(UserError) as caught:
+        settings(networkVpcId="10.0.0.0/16", networkPublicSubnetIds=["a", "b"], networkPrivateSubnetIds=["c", "d"])
+    assert len(str(caught.value).splitlines()) == 1
 
 
 def test_what_is_usual_is_taken() -> None:
