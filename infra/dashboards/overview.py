@@ -7,7 +7,8 @@ from typing import Any
 from infra.dashboards.page import drill, page
 from infra.dashboards.panels import COUNT, MS, SECONDS, SHARE, USD, figure, grid, line
 
-VARIABLES = ("environment", "tenant", "service", "agent", "model", "workflow")
+VARIABLES = ("environment", "tenant", "service", "agent", "model", "workflow", "tool")
+GOOD = {0.0: "red", 0.9: "orange", 0.98: "green"}
 
 
 def overview(prefix: str) -> dict[str, Any]:
@@ -15,7 +16,13 @@ def overview(prefix: str) -> dict[str, Any]:
     trace = drill(prefix, "traces", ("environment", "tenant"), {"trace_id": "trace_id"}, "Open the trace")
     tenant = drill(prefix, "cost", [name for name in VARIABLES if name != "tenant"], {"tenant": "tenant"}, "Its cost")
     service = drill(prefix, "slos", ("environment", "tenant"), {"service": "service"}, "Its objectives")
-    bad = {0: "green", 0.01: "orange", 0.02: "red"}
+    run = drill(prefix, "traces", ("environment",), {"trace_id": "run"}, "Open the run")
+
+    def closer(name: str) -> tuple[str, str]:
+        kept = [other for other in VARIABLES if other != name]
+        return drill(prefix, "agents", kept, {name: name}, f"Only this {name}")
+
+    bad = {0.0: "green", 0.01: "orange", 0.02: "red"}
     return page(
         prefix,
         "overview",
@@ -23,6 +30,32 @@ def overview(prefix: str) -> dict[str, Any]:
         "Traces, latency, errors and cost of all agents: what is going on now.",
         VARIABLES,
         [
+            (
+                "Status",
+                [
+                    grid(
+                        "Status",
+                        "Worst first. What concerns agents is of the time range and the chosen ones; the pipeline's own is of all.",
+                        "overview_status",
+                        {},
+                        14,
+                        height=8,
+                        words={"state": {"act": "red", "look": "orange", "not known": "orange", "fine": "green"}},
+                    ),
+                    grid(
+                        "Crossed budgets",
+                        "Those of configs/budgets.yaml that are above their limit now; click a run to see what it does.",
+                        "overview_budgets",
+                        {"share": SHARE},
+                        10,
+                        {"run": run, "tenant": tenant},
+                        height=8,
+                        steps={"share": {0: "orange", 2: "red"}},
+                        words={"webhook": {"not told yet": "orange", "told": "green"}},
+                        nothing="No budget is crossed.",
+                    ),
+                ],
+            ),
             (
                 "Now",
                 [
@@ -85,30 +118,64 @@ def overview(prefix: str) -> dict[str, Any]:
                 ],
             ),
             (
-                "Who and what",
+                "Slow, failing or expensive",
                 [
                     grid(
                         "Top tenants",
-                        "The costliest first.",
+                        "The costliest first, and how their runs go.",
                         "overview_tenants",
-                        {"usd": USD},
-                        8,
+                        {"usd": USD, "success": SHARE, "p95": MS},
+                        12,
                         {"tenant": tenant},
+                        steps={"success": GOOD},
                     ),
+                    grid(
+                        "Workflows",
+                        "The costliest first; click a column's name to see the slowest or those that fail most.",
+                        "agents_workflows",
+                        {"success": SHARE, "p50": MS, "p95": MS, "usd": USD, "usd_a_run": USD},
+                        12,
+                        {"workflow": closer("workflow")},
+                        steps={"success": GOOD},
+                    ),
+                    grid(
+                        "Models",
+                        "Calls, failures, latency and cost by model.",
+                        "agents_models",
+                        {"error_rate": SHARE, "p50": MS, "p95": MS, "usd": USD},
+                        12,
+                        {"model": closer("model")},
+                        steps={"error_rate": bad, "unpriced": {0: "green", 1: "orange"}},
+                    ),
+                    grid(
+                        "Tools",
+                        "Calls, failures and latency by tool, most failures first.",
+                        "agents_tools",
+                        {"success": SHARE, "p50": MS, "p95": MS},
+                        12,
+                        {"tool": closer("tool")},
+                        steps={"success": GOOD},
+                    ),
+                ],
+            ),
+            (
+                "What goes wrong, what is going on",
+                [
                     grid(
                         "What fails",
                         "Operations with failed spans, most failures first.",
                         "overview_failing",
                         {"error_rate": SHARE},
-                        8,
+                        12,
                         {"service": service},
+                        steps={"error_rate": bad},
                     ),
                     grid(
                         "Running now",
                         "Runs without a root span so far, the newest first.",
                         "overview_live_runs",
                         {"usd": USD},
-                        8,
+                        12,
                         {"trace_id": trace},
                         nothing="No run is open: all that began have ended.",
                     ),

@@ -110,9 +110,10 @@ def grid(
     height: int = TABLE_HEIGHT,
     steps: Mapping[str, Steps] | None = None,
     nothing: str = "",
+    words: Mapping[str, Mapping[str, str]] | None = None,
 ) -> table.Panel:
-    """Rows. `units` by column, others are counts or text; `links`: by column a title and an address; `nothing`: what an
-    empty one tells."""
+    """Rows. `units` by column, others are counts or text; `links`: by column a title and an address; `steps`, `words`: by
+    column the colour of a figure or of a text; `nothing`: what an empty one tells."""
     panel = (
         table.Panel()
         .title(title)
@@ -137,6 +138,14 @@ def grid(
         properties.setdefault(column, []).extend(
             [
                 DynamicConfigValue(id_val="thresholds", value=thresholds),
+                DynamicConfigValue(id_val="custom.cellOptions", value={"type": "color-text"}),
+            ]
+        )
+    for column, colours in (words or {}).items():
+        options = {word: {"color": colour, "index": at} for at, (word, colour) in enumerate(colours.items())}
+        properties.setdefault(column, []).extend(
+            [
+                DynamicConfigValue(id_val="mappings", value=[{"type": "value", "options": options}]),
                 DynamicConfigValue(id_val="custom.cellOptions", value={"type": "color-text"}),
             ]
         )

@@ -55,7 +55,7 @@ def comparable(row: str) -> tuple[tuple[str, Any], ...]:
     values = json.loads(row)
     return tuple(
         sorted(
-            (k, Decimal(v) if v and k.startswith(("usd_", "input_", "cached_", "output_", "reasoning_")) else v)
+            (k, Decimal(v) if v and (k.endswith("_per_million") or k.startswith("usd_")) else v)
             for k, v in values.items()
         )
     )

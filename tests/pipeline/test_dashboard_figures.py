@@ -117,7 +117,7 @@ def test_runs_a_minute_by_outcome(world: World, oracle: Oracle) -> None:
 
 def test_top_tenants_and_what_fails(world: World, oracle: Oracle) -> None:
     spent = {tenant: usd(rows) for tenant, rows in grouped(calls(oracle), lambda row: row.tenant_id).items()}
-    found = [(row["tenant"], row["usd"]) for row in world.drawn("overview: Who and what / Top tenants")]
+    found = [(row["tenant"], row["usd"]) for row in world.drawn("overview: Slow, failing or expensive / Top tenants")]
     dearest = sorted(spent.items(), key=lambda item: (-item[1], item[0]))[:20]
     assert [tenant for tenant, _ in found] == [tenant for tenant, _ in dearest]
     assert dict(found) == pytest.approx(dict(dearest))
@@ -125,7 +125,7 @@ def test_top_tenants_and_what_fails(world: World, oracle: Oracle) -> None:
         key: (len(rows), sum(row.is_error for row in rows))
         for key, rows in grouped(oracle.spans, lambda row: (row.service_name, row.operation)).items()
     }
-    rows = world.drawn("overview: Who and what / What fails")
+    rows = world.drawn("overview: What goes wrong, what is going on / What fails")
     assert (
         rows
         and [int(row["failed"]) for row in rows] == sorted((n for _, n in failing.values() if n), reverse=True)[:20]

@@ -27,7 +27,7 @@ VARIABLES = {
 }
 MAY_BE_EMPTY = {
     "health: Tables and disks / Merges and mutations": "nothing is merging",
-    "overview: Who and what / Running now": "the workload's runs have all ended",
+    "overview: What goes wrong, what is going on / Running now": "the workload's runs have all ended",
 }
 TRACE_COLUMNS = {"traceID", "spanID", "parentSpanID", "serviceName", "operationName", "startTime", "duration"}
 LOGS_COLUMNS = ["timestamp", "body", "level"]

@@ -1,4 +1,4 @@
--- Models at work: calls, failures, latency, tokens a call.
+-- Models at work: calls, failures, latency, tokens a call, cost.
 {% import 'macros/dashboards.sql' as d with context %}
 SELECT
     model,
@@ -6,7 +6,9 @@ SELECT
     countIf(status_code = 'error') / count() AS error_rate,
     quantile(0.5)(duration_ms) AS p50,
     quantile(0.95)(duration_ms) AS p95,
-    avg(ifNull(tokens_completion, 0)) AS output_a_call
+    avg(ifNull(tokens_completion, 0)) AS output_a_call,
+    toFloat64(sum(ifNull(cost_usd, 0))) AS usd,
+    countIf(cost_source = 'unpriced') AS unpriced
 {{ d.spans() }}
     AND is_inference
 GROUP BY model

@@ -20,7 +20,11 @@ const Fields = (() => {
     const base = COLORS.find((known) => name.endsWith(known));
     return base ? `var(--${base})` : /^#[0-9a-f]{3,8}$/i.test(name) ? name : "";
   };
+  // A text's colour, by a value mapping.
+  const mapped = (field, value) => (field.mappings || []).map((mapping) => (mapping.type === "value" ? mapping.options?.[String(value)]?.color : "")).find(Boolean);
   const threshold = (field, value) => {
+    const named = mapped(field, value);
+    if (named) return color(named);
     const steps = field.thresholds?.steps || [];
     let found = null;
     if (typeof value === "number") for (const step of steps) if (step.value === null || step.value === undefined || value >= step.value) found = step;
