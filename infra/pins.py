@@ -1,4 +1,5 @@
-"""Fills the pins of configs/versions.yaml and the prices of configs/aws_prices.yaml, in the files' own text."""
+"""Fills the pins of configs/versions.yaml and of the workflows, and the prices of configs/aws_prices.yaml, in the files' own
+text."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from infra.errors import UserError
 
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 SHA512 = re.compile(r"([0-9a-f]{128})(?:\s+\*?(\S+))?")
-BLOCK = "deployed"
+COMMIT = re.compile(r"[0-9a-f]{40}")
+BLOCK, ACTIONS = "deployed", "actions"
 
 LookUp = Callable[[str], str]
 
@@ -55,6 +57,44 @@ def fill_pins(path: Path, digest: LookUp, fetch: LookUp, update: bool = False) -
     return done
 
 
+def fill_actions(path: Path, workflows: Path, commit: LookUp, update: bool = False) -> Filled:
+    """Pins each action by the `commit` of its `repository@version`, and writes the pins into the workflows: a tag can be
+    moved to other code, a commit can't."""
+    text = path.read_text()
+    done = Filled()
+    for name, entry in yaml.safe_load(text)[ACTIONS].items():
+        if entry["pin"] and not update:
+            done.kept.append(name)
+            continue
+        try:
+            asked = f"{entry['repository']}@{entry['version']}"
+            pin = commit(asked).strip()
+            if not COMMIT.fullmatch(pin):
+                raise UserError(f"GitHub gives no commit for {asked}, but {pin[:100]!r}")
+            if pin == entry["pin"]:
+                done.kept.append(name)
+                continue
+            text = _with_pin(text, name, pin, path, ACTIONS)
+        except UserError as error:
+            done.problems.append(f"{name}: {error}")
+            continue
+        done.written.append(f"{name}: {pin}")
+    if done.written:
+        path.write_text(text)
+    for entry in yaml.safe_load(text)[ACTIONS].values():
+        if entry["pin"]:
+            for workflow in sorted(workflows.glob("*.yml")):
+                before = workflow.read_text()
+                after = _uses(entry["repository"]).sub(rf"\g<1>{entry['pin']} # {entry['version']}", before)
+                if after != before:
+                    workflow.write_text(after)
+    return done
+
+
+def _uses(repository: str) -> re.Pattern[str]:
+    return re.compile(rf"(\buses: {re.escape(repository)}@)\S+( # \S+)?")
+
+
 def _pin(entry: Mapping[str, Any], digest: LookUp, fetch: LookUp) -> str:
     version = str(entry["version"])
     if "image" in entry:
@@ -73,11 +113,11 @@ def _pin(entry: Mapping[str, Any], digest: LookUp, fetch: LookUp) -> str:
     return found[1]
 
 
-def _with_pin(text: str, name: str, pin: str, path: Path) -> str:
-    """The text with another pin in the entry `name` of the block, and nothing else changed. Raises UserError."""
+def _with_pin(text: str, name: str, pin: str, path: Path, block: str = BLOCK) -> str:
+    """The text with another pin in the entry `name` of `block`, and nothing else changed. Raises UserError."""
     wanted = yaml.safe_load(text)
-    wanted[BLOCK][name]["pin"] = pin
-    begin, end = _section(text, BLOCK)
+    wanted[block][name]["pin"] = pin
+    begin, end = _section(text, block)
     line = re.compile(rf'^(  {re.escape(name)}: \{{.*\bpin: )("[^"]*"|[^\s,"{{}}]+)', re.M)
     changed = text[:begin] + line.sub(lambda found: f'{found[1]}"{pin}"', text[begin:end], count=1) + text[end:]
     if not _says(changed, wanted):

@@ -13,7 +13,7 @@ import typer
 from infra.cli.console import Name, console, error_console
 from infra.config import file_settings, stack_file
 from infra.errors import UserError
-from infra.paths import CONFIGS
+from infra.paths import CONFIGS, ROOT
 from infra.settings import Settings
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from infra.pins import Filled
 
 FETCH_SECONDS = 30
+WORKFLOWS = ROOT / ".github" / "workflows"
 
 
 def register(app: typer.Typer) -> None:
@@ -32,19 +33,25 @@ def pin(
     name: Name = "prod",
     update: Annotated[bool, typer.Option("--update", help="Look up what has a value already as well.")] = False,
 ) -> None:
-    """Fills configs/ with the digests of what is deployed on AWS and with the prices of this stack's region and sizes.
+    """Fills configs/ with the digests of what is deployed on AWS, the commits of the workflows' actions, and the prices of this
+    stack's region and sizes.
 
     Writes what it can look up, names what it can't, and then exits with 1. Prices need AWS credentials.
     """
-    from infra.pins import Filled, fill_pins
+    from infra.pins import Filled, fill_actions, fill_pins
 
     found = file_settings(name)
     if found.platform != "aws":
         raise UserError(f"{stack_file(name)}: platform {found.platform} has nothing to pin; name a stack on AWS")
     with tempfile.TemporaryDirectory(prefix="agent-telemetry-crane-") as folder:
         pins = fill_pins(CONFIGS / "versions.yaml", _digest(Path(folder)), fetch, update)
+    actions = fill_actions(CONFIGS / "versions.yaml", WORKFLOWS, commit, update)
     prices = _prices(found, update)
-    done = Filled(pins.written + prices.written, pins.kept + prices.kept, pins.problems + prices.problems)
+    done = Filled()
+    for part in (pins, actions, prices):
+        done.written += part.written
+        done.kept += part.kept
+        done.problems += part.problems
     for line in done.written:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     if done.kept:
@@ -80,6 +87,20 @@ def fetch(url: str) -> str:
 
     try:
         answer = requests.get(url, timeout=FETCH_SECONDS)
+        answer.raise_for_status()
+    except requests.RequestException as error:
+        raise UserError(f"{url} can't be fetched: {error}") from None
+    return answer.text
+
+
+def commit(action: str) -> str:
+    """The commit that a tag of `owner/name@tag` stands for, by GitHub's API. Raises UserError."""
+    import requests
+
+    repository, _, tag = action.partition("@")
+    url = f"https://api.github.com/repos/{repository}/commits/{tag}"
+    try:
+        answer = requests.get(url, headers={"Accept": "application/vnd.github.sha"}, timeout=FETCH_SECONDS)
         answer.raise_for_status()
     except requests.RequestException as error:
         raise UserError(f"{url} can't be fetched: {error}") from None

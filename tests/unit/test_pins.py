@@ -24,10 +24,11 @@ from infra.cli.pin import fetch
 from infra.config import file_settings
 from infra.errors import UserError
 from infra.paths import CONFIGS
-from infra.pins import fill_pins, fill_prices
+from infra.pins import fill_actions, fill_pins, fill_prices
 
 DIGEST = f"sha256:{'ab' * 32}"
 SUM = "cd" * 64
+COMMIT = "ef" * 20
 REGION = "eu-central-1"
 
 
@@ -127,6 +128,44 @@ def test_a_file_laid_out_otherwise_is_left_alone_and_says_the_pin(tmp_path: Path
     (problem,) = fill_pins(path, lambda _: DIGEST, checksum).problems
     assert f"enter the pin yourself: {DIGEST}" in problem
     assert path.read_text() == text
+
+
+WORKFLOW = """steps:
+  - uses: actions/checkout@v5
+  - uses: actions/checkout@v5
+    with: {path: base}
+  - uses: pulumi/actions@v6
+  - uses: somebody/checkout@v5
+"""
+
+
+def test_actions_are_pinned_by_commit_in_the_list_and_in_every_workflow(versions: Path, tmp_path: Path) -> None:
+    workflow = tmp_path / "a.yml"
+    workflow.write_text(WORKFLOW)
+
+    def look_up(action: str) -> str:
+        if action.startswith("pulumi/"):
+            raise UserError(f"{action} is out of reach")
+        return COMMIT + "\n"
+
+    done = fill_actions(versions, tmp_path, look_up)
+    assert len(done.problems) == 1 and done.problems[0].startswith("pulumi: pulumi/actions@v6 is out of reach")
+    assert yaml.safe_load(versions.read_text())["actions"]["checkout"]["pin"] == COMMIT
+    assert workflow.read_text() == WORKFLOW.replace(
+        "uses: actions/checkout@v5", f"uses: actions/checkout@{COMMIT} # v5"
+    )
+
+    other = "12" * 20
+    assert fill_actions(versions, tmp_path, lambda _: other).written == [f"pulumi: {other}"], "what has a pin keeps it"
+    fill_actions(versions, tmp_path, lambda _: other, update=True)
+    assert COMMIT not in workflow.read_text() and workflow.read_text().count(f"{other} # v") == 3
+
+
+def test_what_is_no_commit_is_not_written(versions: Path, tmp_path: Path) -> None:
+    before = versions.read_text()
+    done = fill_actions(versions, tmp_path, lambda _: "<html>")
+    assert not done.written and "gives no commit for actions/checkout@v5" in done.problems[0]
+    assert versions.read_text() == before
 
 
 def test_prices_of_a_new_region_come_below_it_and_comments_stay(prices: Path) -> None:
@@ -278,6 +317,9 @@ def test_the_command_fills_both_files_and_fails_until_everything_is_there(
     monkeypatch.setattr(costs, "PRICES", path)
     monkeypatch.setattr("infra.cli.pin.fetch", checksum)
     monkeypatch.setattr("infra.cli.pin._digest", lambda _: refuse)
+    monkeypatch.setattr("infra.cli.pin.commit", lambda _: COMMIT)
+    (tmp_path / "workflows").mkdir()
+    monkeypatch.setattr("infra.cli.pin.WORKFLOWS", tmp_path / "workflows")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     pricing = boto3.client("pricing", region_name="us-east-1")

@@ -26,7 +26,7 @@ class BootstrapSettings(BaseModel):
 
     account: str = Field(pattern=r"^\d{12}$")
     region: str = Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")
-    repository: Annotated[str, Field(pattern=r"^([A-Za-z0-9-]+/[A-Za-z0-9_.-]+)?$")] = ""
+    repository: Annotated[str, Field(pattern=r"^([A-Za-z0-9-]+(@\d+)?/[A-Za-z0-9_.-]+(@\d+)?)?$")] = ""
     previews: list[Subject] = []
     environments: dict[Name, Annotated[list[StackName], Field(min_length=1)]] = {}
     oidcProviderArn: Annotated[str, Field(pattern=OIDC_PROVIDER)] = ""

@@ -85,6 +85,12 @@ def test_who_can_take_a_role(cloud: Cloud, role: str, subject: str, may: bool) -
     assert any(fnmatchcase(subject, pattern) for pattern in subjects(cloud.one(ROLE, role))) is may
 
 
+def test_a_repository_may_be_named_with_its_ids() -> None:
+    named = OWN.model_copy(update={"repository": "acme@12/telemetry@34"})
+    found, _ = run(lambda: deploy(named, protect=True))
+    assert subjects(found.one(ROLE, "deploy-dev")) == ["repo:acme@12/telemetry@34:environment:dev"]
+
+
 def statements(cloud: Cloud, role: str) -> Iterator[dict[str, Any]]:
     """All that the role's attached policies allow."""
     arns = {
@@ -192,6 +198,7 @@ def test_the_committed_files_example_values_are_refused_by_name() -> None:
         ("account: 12", "account"),
         ("region: europe", "region"),
         ("repository: acme", "repository"),
+        ("repository: acme@x/telemetry", "repository"),
         ("environments: {dev: []}", "environments.dev"),
         ("previews: ['*']", "previews.0"),
         ("unknown: 1", "unknown"),
