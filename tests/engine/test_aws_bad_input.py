@@ -62,7 +62,7 @@ def test_all_of_it_is_refused_in_one_message(cloud: StandInCloud, command: str) 
 
 def test_a_certificate_that_can_not_be_read_is_refused_before_anything(cloud: StandInCloud) -> None:
     arn = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:key-AbCdEf"
-    given = {"clickhouseCertificates": {"*": "x"}, "clickhouseCertificateKeyArns": {"*": arn}}
+    given: dict[str, Any] = {"clickhouseCertificates": {"*": "x"}, "clickhouseCertificateKeyArns": {"*": arn}}
     ran = run(cloud, "preview", clickhouseTls="given", clickhouseCaPem=Path(__file__).read_text(), **given)
     assert not ran.ok and cloud.operations() == [] and ran.changed == {}
     assert "clickhouseCaPem: is no PEM certificate" in ran.output
