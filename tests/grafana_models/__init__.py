@@ -1,7 +1,8 @@
 """Grafana's own published models as a judge of calls, for tests only: a small Go program, built once into the tools' cache.
 
 Each call that a test made is decoded strictly by grafana-openapi-client-go, which Grafana generates from its OpenAPI document:
-method, path, names of the query and headers, body, and the answer that a stand-in gave.
+method, path, names of the query and headers, body, and the answer that a stand-in gave. A newer one: in this folder
+`go get github.com/grafana/grafana-openapi-client-go@latest && go mod tidy`.
 """
 
 from __future__ import annotations
