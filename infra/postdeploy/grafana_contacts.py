@@ -93,7 +93,8 @@ def digest(props: Mapping[str, Any]) -> str:
 
 
 def _secret(props: Mapping[str, Any]) -> dict[str, str]:
-    if not props["secret"]:
+    # The engine hands over no property that is None.
+    if not props.get("secret"):
         return {}
     with access_from_dict(props["secret"]).open() as found:
         return dict(found)

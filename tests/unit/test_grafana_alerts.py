@@ -71,7 +71,9 @@ def group(grafana: AlertingGrafana, one: Mapping[str, Any]) -> dict[str, Any]:
 def contact(grafana: AlertingGrafana, one: Contact) -> dict[str, Any]:
     kinds: tuple[Kind, ...] = ("sns", "slack", "email", "webhook")
     own = [contact_uid(UID, severity, kind) for severity in ROUTES for kind in kinds]
-    plain = {"name": ROUTES[one.severity], "kind": one.kind, "settings": dict(one.settings), "secret": one.secret}
+    plain = {"name": ROUTES[one.severity], "kind": one.kind, "settings": dict(one.settings)}
+    if one.secret:  # the engine hands over no property that is None
+        plain["secret"] = one.secret
     return props(grafana, uid=contact_uid(UID, one.severity, one.kind), own=own, **plain)
 
 
