@@ -49,6 +49,36 @@ def test_one_missing_price_takes_its_part_out_of_the_sums_and_no_other() -> None
     assert found.million_spans is None
 
 
+@pytest.mark.parametrize("stack", ["dev", "prod"])
+def test_what_is_paid_anyway_and_what_a_million_spans_add_make_up_the_estimate(stack: str) -> None:
+    table, settings = priced(stack), file_settings(stack)
+    parts = costs.part_costs(settings, table)
+    millions = Decimal(str(table["assumptions"]["spans_a_second"])) * 730 * 3600 / 1_000_000
+    whole = {
+        cost.part: cost.usd_a_month + cost.usd_a_million_spans * millions
+        for cost in parts
+        if cost.usd_a_month is not None and cost.usd_a_million_spans is not None
+    }
+    estimated = costs.estimate(settings, table).parts
+    assert whole.keys() == estimated.keys()
+    for part, cost in whole.items():
+        assert abs(cost - estimated[part]) < Decimal("0.000001"), part
+    # Traffic is paid for at the load balancer and where it crosses zones; machines cost the same without it.
+    adds = {cost.part for cost in parts if cost.usd_a_million_spans}
+    assert adds == {"network", "collector"}
+
+
+def test_a_part_without_all_its_prices_is_not_known_and_says_why() -> None:
+    table = priced("prod")
+    del table["prices"]["eu-central-1"]["volume-st1"]
+    found = {cost.part: cost for cost in costs.part_costs(file_settings("prod"), table)}
+    assert (found["clickhouse"].usd_a_month, found["clickhouse"].usd_a_million_spans) == (None, None)
+    assert "no price for volume-st1" in found["clickhouse"].reading and "telemetry pin" in found["clickhouse"].reading
+    assert found["kafka"].usd_a_month
+    nothing = costs.part_costs(file_settings("prod"), {**costs.table(), "prices": {}})
+    assert nothing and all(cost.usd_a_month is None for cost in nothing)
+
+
 def test_prod_s_bill_counts_brokers_nodes_keepers_and_paid_throughput() -> None:
     lines = {line.item: line.quantity for line in costs.bill(file_settings("prod"), costs.table()["assumptions"])}
     assert lines["broker-hour/m7g.large"] == 3 * 730
