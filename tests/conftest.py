@@ -7,19 +7,41 @@ from collections.abc import Generator
 
 import pytest
 
+LONGEST = (
+    "test_local_stack.py",
+    "test_aws_failures.py",
+    "test_aws_dev.py",
+    "test_aws_prod.py",
+    "test_aws_cli.py",
+    "test_data_and_supervisor.py",
+    "test_clickhouse.py",
+    "test_collector_and_broker.py",
+)
+"""These begin, so that none is still running when everything else is done."""
+FOLDERS = ("engine", "faults", "pipeline")
+"""Then these, which bring whole stacks up, then the others."""
+
+
+def place(item: pytest.Item) -> tuple[int, int]:
+    """Where a test comes."""
+    folder, name = item.path.parent.name, item.path.name
+    among = folder in FOLDERS and name in LONGEST
+    return (
+        LONGEST.index(name) if among else len(LONGEST),
+        FOLDERS.index(folder) if folder in FOLDERS else len(FOLDERS),
+    )
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of one file share its fixtures (a stack, a server), so they run on one worker unless a test says otherwise.
 
-    Files that bring whole stacks up come first: they take longest. xdist reads the marks in this very hook: they must
-    be there before.
+    xdist reads the marks in this very hook: they must be there before.
     """
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(item.path.name))
-    order = {"engine": 0, "faults": 0, "pipeline": 1, "unit": 2}
-    items.sort(key=lambda item: order.get(item.path.parent.name, 1))
+    items.sort(key=place)
 
 
 @pytest.hookimpl(wrapper=True)
