@@ -66,7 +66,14 @@ def build_tenant(prefix: str, tenant: str) -> dict[str, dict[str, Any]]:
 
 def _of(model: dict[str, Any], own: str, tenant: str) -> dict[str, Any]:
     panels = [kept for panel in model["panels"] if (kept := _panel(panel, tenant))]
-    variables = [kept for variable in model["templating"]["list"] if (kept := _variable(variable, own, tenant))]
+    asked = " ".join(target["rawSql"] for panel in panels for target in panel.get("targets", ()))
+    variables = [
+        kept
+        for variable in model["templating"]["list"]
+        # One of which only panels made use that are left out changes nothing.
+        if (variable["type"] != "custom" or f"${{{variable['name']}:" in asked)
+        and (kept := _variable(variable, own, tenant))
+    ]
     return {**model, "panels": _without_empty_rows(panels), "templating": {"list": variables}}
 
 
