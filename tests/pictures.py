@@ -21,13 +21,21 @@ WIDTH, HEIGHT = 1360, 900
 RANGE = {"from": "now-25h", "to": "now-1h", "refresh": ""}
 TELLING = {"var-workflow": "weekly-report", "var-outcome": "error"}
 """Its runs go through three services, and something failed in those that are shown."""
+BELOW_THE_TOOLBAR = """
+at => {
+  const section = document.querySelector(`.card[aria-label='${at}']`).closest('.section');
+  scrollTo(0, scrollY + section.getBoundingClientRect().top - document.querySelector('.toolbar').getBoundingClientRect().bottom);
+}
+"""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.pictures", description=__doc__)
     parser.add_argument("--name", default="local", help="the stack that the demo ran on")
-    name = parser.parse_args().name
-    url = page_url(file_settings(name))
+    parser.add_argument("--url", default="", help="where its page is, if not where its settings say")
+    arguments = parser.parse_args()
+    name = arguments.name
+    url = arguments.url or page_url(file_settings(name))
     FOLDER.mkdir(exist_ok=True)
     with opened_browser() as browser:
         for scheme in ("light", "dark"):
@@ -53,10 +61,8 @@ def _picture(
     """The page's first screen, or the panel `at` with what stands around it."""
     page = _opened(browser, scheme, address, more or {})
     if at:
-        page.eval_on_selector(
-            f".card[aria-label='{at}']", "card => scrollTo(0, card.getBoundingClientRect().top - 260)"
-        )
-        page.locator(f".card[aria-label='{at}'] .span-row.failed").first.click()
+        page.locator(f".card[aria-label='{at}'] .span-row.failed").last.click()
+        page.evaluate(BELOW_THE_TOOLBAR, at)
     page.screenshot(path=path)
     page.close()
     print(f"{path.relative_to(ROOT)}  {path.stat().st_size // 1024} KiB")

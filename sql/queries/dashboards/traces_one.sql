@@ -28,7 +28,10 @@ LEFT JOIN
         span_id,
         arraySort(event -> event.timestamp, groupArray(tuple(
             toUnixTimestamp64Nano(event_ts) / 1e6,
-            [map('key', 'message', 'value', toString(event_type)), map('key', 'payload', 'value', payload_json)]
+            arrayConcat(
+                [map('key', 'message', 'value', toString(event_type))],
+                arrayMap(field -> map('key', field.1, 'value', field.2), JSONExtractKeysAndValues(payload_json, 'attributes', 'String'))
+            )
         )::Tuple(timestamp Float64, fields Array(Map(String, String))))) AS logs
     FROM
     (

@@ -52,6 +52,11 @@
     navigation.forEach(([uid, link]) => link.setAttribute("href", uid === model.uid ? `/d/${uid}${search()}` : Links.dashboard(uid, state)));
   }
 
+  // What somebody is choosing or writing there is not taken away from under them.
+  function drawBarUnlessUsed() {
+    if (!document.querySelector(".menu") && !(document.activeElement?.matches(".text") && bar.contains(document.activeElement))) drawBar();
+  }
+
   async function ask(path, at, signal) {
     const answer = await fetch(`/api/dashboards/${encodeURIComponent(model.uid)}/${path}${search()}&at=${at}`, { signal });
     const body = await answer.json().catch(() => ({}));
@@ -67,8 +72,8 @@
     const { signal } = running;
     const mine = ++round;
     const at = Date.now();
-    drawBar();
-    schedule();
+    drawBarUnlessUsed();
+    clearTimeout(timer);
     cards.forEach((card) => card.busy());
     const offered = ask("variables", at, signal).then((found) => {
       if (mine !== round) return;
@@ -80,7 +85,7 @@
         first.forEach((variable) => values.set(variable.name, variable.value));
         change({ variables: values }, false);
       }
-      if (!document.querySelector(".menu") && !bar.contains(document.activeElement)) drawBar();
+      drawBarUnlessUsed();
     }).catch(() => { /* the panels say it */ });
     if (variables.some((variable) => variable.type === "textbox" && !state.variables.get(variable.name)[0])) await offered;
     await Promise.all(cards.map(async (card) => {
@@ -91,7 +96,10 @@
         if (error.name !== "AbortError" && mine === round) card.fail(words(error));
       }
     }));
-    if (mine === round) document.body.dataset.loaded = String(Number(document.body.dataset.loaded || 0) + 1);
+    if (mine !== round) return;
+    // Only now: a busy machine may take longer than the interval, and a new round ends what the old one still waits for.
+    schedule();
+    document.body.dataset.loaded = String(Number(document.body.dataset.loaded || 0) + 1);
   }
 
   function schedule() {

@@ -9,8 +9,12 @@ const Toolbar = (() => {
   const rangeName = ({ from, to }) => {
     const known = to === "now" && RANGES.find(([begin]) => begin === from);
     if (known) return known[1];
-    const back = to === "now" && /^now-(\d+)([smhdwMy])$/.exec(from);
-    if (back) return `Last ${back[1]} ${{ s: "second", m: "minute", h: "hour", d: "day", w: "week", M: "month", y: "year" }[back[2]]}${back[1] === "1" ? "" : "s"}`;
+    const back = (text) => {
+      const [, many, unit] = /^now-(\d+)([smhdwMy])$/.exec(text) || [];
+      return many && `${many} ${{ s: "second", m: "minute", h: "hour", d: "day", w: "week", M: "month", y: "year" }[unit]}${many === "1" ? "" : "s"}`;
+    };
+    if (to === "now" && back(from)) return `Last ${back(from)}`;
+    if (back(from) && back(to)) return `${back(from)} to ${back(to)} ago`;
     const named = (text) => (text.startsWith("now") || Number.isNaN(momentOf(text).getTime()) ? text : `${Format.day(momentOf(text))} ${Format.clock(momentOf(text), false)}`);
     return `${named(from)} to ${named(to)}`;
   };
@@ -84,7 +88,7 @@ const Toolbar = (() => {
       input.addEventListener("change", () => choose([input.value.trim()]));
       return el("label", { class: "control labelled text-control" }, el("span", { class: "muted" }, variable.label), input);
     }
-    return menuButton({ class: `control labelled${variable.value.length ? " chosen" : ""}`, "data-variable": variable.name, title: variable.value.join(", ") || null },
+    return menuButton({ class: `control labelled${variable.all && variable.value.length ? " chosen" : ""}`, "data-variable": variable.name, title: variable.value.join(", ") || null },
       [el("span", { class: "muted" }, variable.label), el("span", { class: "value" }, chosenName(variable))], () => variableMenu(variable, choose));
   };
   return { timePicker, refreshPicker, variablePicker, chosenName, rangeName };
