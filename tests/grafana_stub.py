@@ -34,6 +34,8 @@ class Grafana:
     dashboards: dict[str, dict[str, Any]] = field(default_factory=dict)
     permissions: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """By folder."""
+    stale: list[dict[str, Any]] = field(default_factory=list)
+    """What its search still tells of and is gone."""
     reachable: bool = True
     """Whether its data sources reach ClickHouse."""
     fail: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
@@ -95,11 +97,12 @@ class Grafana:
         return (200, {"message": "deleted"}) if kept.pop(uid, None) else (404, {"message": "not found"})
 
     def _search(self, query: dict[str, list[str]]) -> tuple[int, Any]:
-        inside = [found for found in self.dashboards.values() if found["meta"]["folderUid"] in query["folderUIDs"]]
-        return 200, [
-            {"uid": found["dashboard"]["uid"], "title": found["dashboard"]["title"], "tags": [], "type": "dash-db"}
-            for found in inside
-        ]
+        (folder,) = query["folderUIDs"]
+        boards = [found for found in self.dashboards.values() if found["meta"]["folderUid"] == folder]
+        below = [found for found in self.folders.values() if found.get("parentUid") == folder]
+        hits = [(found["dashboard"], "dash-db") for found in boards] + [(found, "dash-folder") for found in below]
+        told = [{"uid": found["uid"], "title": found["title"], "type": kind} for found, kind in hits]
+        return 200, [*told, *self.stale]
 
     def _plugin(self, name: str) -> tuple[int, Any]:
         return (

@@ -36,13 +36,19 @@ class FolderProvider(GrafanaProvider):
     def remove(self, api: GrafanaApi, props: Mapping[str, Any]) -> None:
         """What is ours is gone by now. A folder goes with all that is in it, so one in which people have put something is
         left to them."""
-        if api.find(f"/api/search?type=dash-db&folderUIDs={props['uid']}"):
+        if any(_is_there(api, hit) for hit in api.find(f"/api/search?folderUIDs={props['uid']}") or []):
             return
         try:
             api.call("DELETE", f"/api/folders/{props['uid']}", missing_ok=True)
         except GrafanaRefusal as error:
             if error.status != NOT_EMPTY:
                 raise
+
+
+def _is_there(api: GrafanaApi, hit: Mapping[str, Any]) -> bool:
+    """Whether a dashboard or a folder that the search tells of is still there: its index may lag behind a deletion."""
+    kind = "folders" if hit.get("type") == "dash-folder" else "dashboards/uid"
+    return api.find(f"/api/{kind}/{hit['uid']}") is not None
 
 
 def foreign_folder(api: GrafanaApi, uid: str, title: str) -> str:

@@ -81,7 +81,7 @@ def test_a_call_that_is_wrong_is_refused(grafana: Grafana) -> None:
     made = {(call["method"], call["path"]): call for call in a_whole_life(grafana)}
     source, save = made[("POST", "/api/datasources")], made[("POST", "/api/dashboards/db")]
     folder, put = made[("POST", "/api/folders")], made[("PUT", f"/api/folders/{UID}")]
-    search = made[("GET", f"/api/search?type=dash-db&folderUIDs={UID}")]
+    search = made[("GET", f"/api/search?folderUIDs={UID}")]
     wrong = [
         (changed(source, datasource="x"), 'unknown field "datasource"'),
         (changed(source, Name=source["body"]["name"]), 'field "Name" is written in another case'),

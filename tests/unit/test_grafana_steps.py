@@ -151,3 +151,22 @@ def test_a_folder_that_holds_alert_rules_of_others_is_left_to_them(grafana: Graf
     grafana.fail[("DELETE", "/api/folders")] = (400, "folder contains alert rules")
     FolderProvider().delete(UID, folder(grafana))
     assert UID in grafana.folders
+
+
+def test_a_folder_with_somebody_s_folder_in_it_is_left(grafana: Grafana) -> None:
+    provision(grafana)
+    grafana.dashboards.clear()
+    grafana.folders["below"] = {"uid": "below", "title": "Theirs", "parentUid": UID}
+    FolderProvider().delete(UID, folder(grafana))
+    assert set(grafana.folders) == {UID, "below"}
+
+
+def test_a_search_that_lags_behind_our_own_deletions_keeps_no_folder(grafana: Grafana) -> None:
+    provision(grafana)
+    grafana.stale = [
+        {"uid": f"{UID}-overview", "title": "Agents: overview", "type": "dash-db"},
+        {"uid": "gone", "title": "Gone", "type": "dash-folder"},
+    ]
+    for provider, inputs in reversed(all_steps(grafana)):
+        provider.delete(inputs["uid"], inputs)
+    assert grafana.folders == {}
