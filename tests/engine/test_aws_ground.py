@@ -23,6 +23,7 @@ GROWN: dict[str, Any] = {
     "networkZones": 3,
     "networkNat": "zone",
     "kafkaZones": 2,
+    "kafkaBrokersPerZone": 2,
     "kafkaPartitions": 12,
     "kafkaStorageMaxGiB": 300,
     "collectorBodyLimitMiB": 32,
@@ -100,13 +101,31 @@ def test_no_password_stands_in_the_state_or_in_what_was_shown(deployed: Deployed
     assert not any(password in place for password in passwords for place in places)
 
 
-def test_smaller_than_deployed_is_refused_all_at_once(deployed: Deployed) -> None:
-    ran = deployed.run(
-        "preview", **{**GROWN, "kafkaStorageMaxGiB": 200, "kafkaPartitions": 6, "kafkaVersion": "3.9.x.kraft"}
-    )
-    assert not ran.ok
-    for key in ("kafkaStorageMaxGiB", "kafkaPartitions", "kafkaVersion"):
-        assert f"{key}: " in ran.output
+LOWER: dict[str, tuple[Any, str]] = {
+    "kafkaBrokersPerZone": (1, "2 is deployed and 1 is set: AWS never lowers it"),
+    "kafkaVersion": ("3.9.x.kraft", "4.1.x.kraft is deployed and 3.9.x.kraft is set: AWS never lowers it"),
+    "kafkaStorageMaxGiB": (200, "300 is deployed and 200 is set: AWS never lowers it"),
+    "kafkaPartitions": (6, "12 is deployed and 6 is set: AWS never lowers it"),
+    "clickhouseHotGiB": (60, "100 is deployed and 60 is set: AWS never lowers it"),
+    "clickhouseSlowGiB": (100, "125 is deployed and 100 is set: AWS never lowers it"),
+    "grafanaVersion": ("10.4", "12.4 is deployed and 10.4 is set: AWS never lowers it"),
+    "kafkaZones": (3, "2 is deployed and 3 is set: brokers can't move to other zones"),
+    "kafkaStorageGiB": (150, "100 is deployed and 150 is set: the brokers' volumes have grown by themselves"),
+    "kafkaAuth": ("iam", "scram is deployed and iam is set: every client would be locked out"),
+    "kafkaReplication": (1, "2 is deployed and 1 is set: the topics would be deleted and made anew"),
+    "clickhouseReplicas": (2, "1 is deployed and 2 or 3 is set: one node's tables can't become replicated ones"),
+}
+
+
+@pytest.mark.parametrize("command", ["preview", "up"])
+def test_what_aws_never_lowers_and_what_would_lose_data_is_refused_all_at_once(
+    deployed: Deployed, command: str
+) -> None:
+    deployed.cloud.forget_operations()
+    ran = deployed.run(command, **{**GROWN, **{key: value for key, (value, _) in LOWER.items()}})
+    assert not ran.ok and deployed.cloud.operations() == []
+    for key, (_, said) in LOWER.items():
+        assert f"{key}: {said}" in ran.output, key
 
 
 def test_a_destroy_leaves_nothing_but_a_key_that_waits_its_days(deployed: Deployed) -> None:
