@@ -88,6 +88,12 @@ class Burn(Rule):
         return self
 
 
+class Refused(Rule):
+    above: Share
+    window_minutes: Window
+    least_records: int = Field(ge=1)
+
+
 class Lag(Rule):
     above: float = Field(gt=0, le=86400)
     window_minutes: Window
@@ -126,6 +132,7 @@ class Alerts(BaseModel):
     unpriced: Unpriced | None = None
     budget: Budget | None = None
     slo_burn: dict[Annotated[str, Field(pattern=r"^[a-z]{1,12}$")], Burn] = {}
+    refused: Refused | None = None
     lag: Lag | None = None
     dead_letters: DeadLetters | None = None
     audit: Audit | None = None

@@ -175,6 +175,18 @@ def _burns(config: Alerts) -> list[Alert]:
 
 def _pipeline(config: Alerts) -> dict[str, Alert | None]:
     found: dict[str, Alert | None] = {}
+    if config.refused:
+        found["refused"] = Alert(
+            "refused",
+            "Collectors refuse",
+            "pipeline",
+            "refused",
+            config.refused,
+            f"The collectors answer {PERCENT} of what comes ({{{{ $labels.signal }}}}) with an error",
+            "Senders keep what was refused and try again for a while; then it is lost.",
+            "health",
+            "Accepted and refused a second",
+        )
     if config.lag:
         found["lag"] = Alert(
             "lag",
@@ -182,11 +194,11 @@ def _pipeline(config: Alerts) -> dict[str, Alert | None]:
             "pipeline",
             "lag",
             config.lag,
-            "{{ $labels.topic }}, partition {{ $labels.partition }}: rows come {{ humanizeDuration $values.B.Value }} after "
-            "Kafka took the message",
+            "{{ $labels.topic }}, partition {{ $labels.partition }}: reading is {{ humanizeDuration $values.B.Value }} "
+            "behind Kafka",
             "ClickHouse does not keep up. Nothing is lost while Kafka keeps it, but every figure is late.",
             "health",
-            "From Kafka to a row",
+            "Lag by partition",
         )
     if config.dead_letters:
         found["dead-letters"] = Alert(

@@ -18,7 +18,7 @@ from rich.console import Console
 from infra import pipeline
 from infra.automation import engine_environment
 from infra.cli.pending import PendingMigrations
-from infra.config import PROJECT
+from infra.config import PROJECT, file_settings
 from infra.dashboards import catalogue
 from infra.dashboards.alerts import build_rule_groups
 from infra.endpoints import ClickHouseEndpoint, GrafanaEndpoint, Parts
@@ -31,6 +31,8 @@ from tests.grafana_stub import serving
 
 pytestmark = pytest.mark.timeout(600)
 UID = f"{PROJECT}-dev"
+CHOSEN = {"settings": parse_settings({}, "dev")}
+"""What the program reads: a test changes it."""
 GROUPS = build_rule_groups(UID)
 PYTHON = """#!/bin/sh
 # The interpreter that the engine starts for dynamic resources: -u -m pulumi.dynamic ADDRESS.
@@ -91,7 +93,7 @@ def engine(grafana: AlertingGrafana, tmp_path_factory: pytest.TempPathFactory) -
             grafana=GrafanaEndpoint(url=pulumi.Output.from_input(grafana.url), access=access),
             dashboards=dashboards,
         )
-        pipeline.show(parse_settings({}, "dev"), "dev", parts, [])
+        pipeline.show(CHOSEN["settings"], "dev", parts, [])
 
     root = ensure(["pulumi"]).pulumi_root
     environment = {
@@ -202,6 +204,30 @@ def test_a_changed_panel_is_shown_with_its_sql_and_saved(
     assert "\n- dashboard Agents: traces (" in engine.preview()
     assert engine.run("up")["delete"] == 1
     assert set(grafana.dashboards) == {f"{UID}-{slug}" for slug in boards if slug != "traces"}
+
+
+def test_contact_points_come_before_the_rules_that_name_them_and_go_after(
+    engine: Engine, grafana: AlertingGrafana, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = "arn:aws:sns:eu-central-1:123456789012:alerts"
+    told = {"alertEmails": ["one@example.com"], "alertTopicArn": topic, "alertRoutes": {"warning": ["email"]}}
+    settings = parse_settings({**file_settings("dev").model_dump(), **told}, "dev")
+    engine.run("up")
+    monkeypatch.setitem(CHOSEN, "settings", settings)
+    changed = engine.run("up")
+    assert (changed.get("create"), changed.get("update")) == (3, len(GROUPS)), changed
+    kinds = sorted((one["name"], one["type"]) for one in grafana.contacts.values())
+    assert kinds == [(f"{UID}-critical", "email"), (f"{UID}-critical", "sns"), (f"{UID}-warning", "email")]
+    heard = {rule["labels"]["severity"]: rule["notification_settings"]["receiver"] for rule in grafana.rules.values()}
+    assert heard == {"critical": f"{UID}-critical", "warning": f"{UID}-warning"}
+    assert set(engine.run("up", refresh=True, run_program=True)) == {"same"}, "what Grafana adds is no drift"
+    before = copy.deepcopy(grafana.contacts)
+    grafana.contacts[f"{UID}-warning-email"]["settings"]["addresses"] = "by-hand@example.com"
+    assert engine.run("up", refresh=True, run_program=True)["update"] == 1
+    assert grafana.contacts == before
+    monkeypatch.undo()
+    assert engine.run("up")["delete"] == 3
+    assert grafana.contacts == {} and not any("notification_settings" in rule for rule in grafana.rules.values())
 
 
 def test_other_people_s_folders_are_not_touched_and_down_leaves_them(engine: Engine, grafana: AlertingGrafana) -> None:

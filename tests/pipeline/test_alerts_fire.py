@@ -182,6 +182,31 @@ class TestBurn:
         assert world.evaluate(rule("burn-fast"), start, start + HOUR, tenant="rare").states == ["ok"]
 
 
+class TestRefused:
+    """Two collector processes, sampled every 15 s, each taking 100 spans between two samples."""
+
+    def _samples(self, world: World, start: datetime, process: str, accepted: str, refused: str, samples: int) -> None:
+        begin = int(start.timestamp())
+        world.front.sql(
+            "INSERT INTO telemetry.collector_samples (at, task, instance, started_at, signal, accepted, refused) SELECT "
+            f"toDateTime64({begin} + number * 15, 3, 'UTC'), 'a', '{process}', toDateTime64({begin} - 60, 3, 'UTC'), 'traces', "
+            f"{accepted}, {refused} FROM numbers({samples})"
+        )
+
+    def test_both_ways_and_a_restart_is_no_refusal(self, world: World, start: datetime) -> None:
+        start = start + 12 * HOUR  # of processes there is no tenant: a time of its own
+        self._samples(world, start, "one", "100 * number", "least(greatest(number - 40, 0), 60) * 10", 160)
+        self._samples(world, start, "two", "1000000 + 100 * number", "5000", 60)
+        story = world.evaluate(rule("refused"), start, start + 40 * MINUTE, signal="traces")
+        assert story.states == BOTH_WAYS
+        assert about(story.first("pending"), start + 10.5 * MINUTE, 1.5 * MINUTE)
+        assert story.first("firing") - story.first("pending") == 5 * MINUTE
+        assert about(story.over(), start + 30 * MINUTE, 1.5 * MINUTE), "10 of 110 are refused from minute 10 to 25"
+        self._samples(world, start + 45 * MINUTE, "three", "100 * number", "if(number > 2, 1, 0)", 40)
+        later = world.evaluate(rule("refused"), start + 45 * MINUTE, start + 55 * MINUTE, signal="traces")
+        assert later.states == ["ok"]
+
+
 def test_lag_by_topic_and_partition(world: World, start: datetime) -> None:
     for first, minutes, late in ((0, 10, 1), (10, 15, 300), (25, 10, 1)):
         begin = int((start + first * MINUTE).timestamp())
@@ -194,6 +219,23 @@ def test_lag_by_topic_and_partition(world: World, start: datetime) -> None:
     assert story.states == BOTH_WAYS
     assert story.fired().labels == {"topic": "otel-late", "partition": "3"} and story.fired().value == 300
     assert story.over() <= start + 31 * MINUTE
+
+
+def test_a_partition_that_nobody_reads_lags_though_no_row_is_late(world: World, start: datetime) -> None:
+    """Ten messages a second; from minute 10 to 25 none is read. The worker samples every 15 s."""
+    at = f"toDateTime64({int(start.timestamp())} + number * 15, 3, 'UTC')"
+    read = "if(number BETWEEN 40 AND 100, 150 * 40, 150 * number) - least(number, 20)"
+    world.front.sql(
+        f"INSERT INTO telemetry.kafka_samples SELECT {at}, 'otel-stuck', 1, 'clickhouse', 0, 150 * number, {read} "
+        "FROM numbers(160)"
+    )
+    story = world.evaluate(rule("lag"), start, start + 40 * MINUTE, topic="otel-stuck")
+    assert story.states == BOTH_WAYS
+    assert about(story.first("pending"), start + 11 * MINUTE, MINUTE)
+    assert story.first("firing") - story.first("pending") == 5 * MINUTE
+    assert about(story.over(), start + 25.5 * MINUTE, MINUTE)
+    behind = story.fired().value or 0
+    assert behind == pytest.approx((story.first("firing") - start - 10 * MINUTE).total_seconds(), abs=30)
 
 
 def test_one_dead_letter_is_told_and_is_over_half_an_hour_later(world: World, start: datetime) -> None:
