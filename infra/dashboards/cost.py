@@ -8,7 +8,7 @@ from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.models.dashboard import VariableOption
 
 from infra.dashboards.page import drill, page
-from infra.dashboards.panels import COUNT, SHARE, USD, bars, figure, grid, line
+from infra.dashboards.panels import COUNT, SECONDS, SHARE, USD, bars, figure, grid, line
 from infra.postdeploy.price_scenarios import TODAY, scenarios
 
 VARIABLES = ("environment", "tenant", "service", "agent", "model", "workflow", "tool")
@@ -19,6 +19,7 @@ def cost(prefix: str) -> dict[str, Any]:
     others = ("environment", "service", "agent", "workflow")
     spender = drill(prefix, "agents", others, {"tenant": "tenant", "model": "model"}, "Its agents")
     tool = drill(prefix, "agents", ("environment", "tenant", "agent"), {"tool": "tool"}, "Its calls")
+    run = drill(prefix, "traces", ("environment",), {"trace_id": "run", "tenant": "tenant"}, "The run")
     return page(
         prefix,
         "cost",
@@ -155,6 +156,43 @@ def cost(prefix: str) -> dict[str, Any]:
                         SHARE,
                         12,
                         height=9,
+                    ),
+                ],
+            ),
+            (
+                "Budgets",
+                [
+                    grid(
+                        "Used",
+                        "Of each budget of configs/budgets.yaml, who has used most. unpriced: the share of model calls that cost "
+                        "something unknown.",
+                        "budgets_used",
+                        {"share": SHARE, "unpriced": SHARE},
+                        12,
+                        {"run": run},
+                        steps={
+                            "share": {0: "green", 0.8: "orange", 1: "red"},
+                            "unpriced": {0: "green", 0.05: "orange"},
+                        },
+                        nothing="No budget is used.",
+                    ),
+                    grid(
+                        "Crossings",
+                        "Warnings and crossings that began in the time range, and how long it took until the webhook's "
+                        "receiver had taken them.",
+                        "budgets_crossings",
+                        {"told_after": SECONDS, "level": SHARE},
+                        12,
+                        {"run": run},
+                        steps={"told_after": {0: "green", 30: "red"}},
+                        nothing="Nothing was crossed.",
+                    ),
+                    line(
+                        "Share used",
+                        "The largest share of each budget that anybody had used.",
+                        "budgets_share",
+                        SHARE,
+                        24,
                     ),
                 ],
             ),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from infra.postdeploy.price_scenarios import scenario_rows
 from infra.postdeploy.prices import price_rows
 from tests.pipeline.schema_engine import SchemaEngine
-from tests.workload import log_requests, requests
+from tests.workload import default_start, log_requests, requests
 
 SPANS, HOURS = 4000, 6.0
 SCENARIO = "one size smaller"
@@ -58,6 +58,25 @@ def fill(engine: SchemaEngine, keeper: str) -> None:
     engine.query(
         "INSERT INTO telemetry.dead_letters VALUES ('otel-spans', 0, 99, now64(3), now64(3), 'broken', unhex('ff41'))"
     )
+    cross_budgets(engine)
+
+
+def cross_budgets(engine: SchemaEngine) -> None:
+    """What the worker writes of budgets: within the workload's hours one that was told of, and of now one that is open."""
+    for at in (default_start() + timedelta(hours=HOURS, minutes=-5), datetime.now(UTC)):
+        moment = f"fromUnixTimestamp64Milli({int(at.timestamp() * 1000)})"
+        run = f"{int(at.timestamp()):032x}"
+        engine.query(
+            f"INSERT INTO telemetry.budget_usage SELECT {moment}, 'expensive run', 'spend_usd', 'run', 'run', 'acme', '{run}', "
+            "12, 10, 40, 4"
+        )
+        engine.query(
+            f"INSERT INTO telemetry.budget_events SELECT {moment}, 'e{run}', '{run}', 'crossed', 1, 'expensive run', 'spend_usd', "
+            f"'run', 'acme', '{run}', 12, 10, 40, 4, true, {moment} + 3600, '{{}}'"
+        )
+        engine.query(
+            f"INSERT INTO telemetry.budget_deliveries SELECT {moment} + 2, 'e{run}', 'delivered', 204, 0.1, ''"
+        )
 
 
 def sample(engine: SchemaEngine, at: datetime, share: int) -> None:
