@@ -35,6 +35,8 @@ class Pending:
 
 def pending(event: automation.StepEventMetadata) -> Pending | None:
     """What an engine's step does to a dashboard or a rule group; None for any other step."""
+    if event.type.rpartition(":")[2] not in TEXT:
+        return None
     # What the last `up` or refresh saw is in the outputs: a refresh finds what was edited by hand.
     old, new = event.old.outputs if event.old else None, event.new.inputs if event.new else None
     return pending_of(event.type, OPS.get(event.op, ""), old, new)

@@ -20,6 +20,7 @@ from tests.pipeline.dashboard_world import everything, six_hours
 from tests.pipeline.schema_engine import SchemaEngine
 from tests.workload import requests
 
+pytestmark = pytest.mark.timeout(900)
 PREFIX = "agent-telemetry-test"
 MAY_BE_EMPTY = ("Running now",)
 """The workload's runs have all ended."""
@@ -137,10 +138,13 @@ def test_nothing_of_any_other_tenant_is_in_any_answer(world: Tenants) -> None:
         )
     )
     for where, text in queries(world.models).items():
-        for chosen in ({}, {"tenant": [world.others[0]]}, {"trace_id": foreign}):
+        # That nothing of others is in what All shows, the test above compares row by row.
+        for chosen in ({"tenant": [world.others[0]]}, {"trace_id": foreign}):
+            if f"${{{next(iter(chosen))}:" not in text:
+                continue
             said = json.dumps(world.asked(text, f"reader-{world.mine}", **chosen))
             assert not [tenant for tenant in world.others if f'"{tenant}"' in said], (where, chosen)
-            if "trace_id" in chosen and where[0] == "traces" and "${trace_id" in text:
+            if "trace_id" in chosen:
                 assert said == "[]", where
 
 
