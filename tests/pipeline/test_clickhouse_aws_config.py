@@ -161,11 +161,19 @@ def buckets(s3: str) -> Any:
     return made
 
 
+BUDGETS = sorted(
+    name
+    for name in re.findall(
+        r"CREATE TABLE IF NOT EXISTS \{\{ database \}\}\.(\w+)", (SQL / "migrations" / "0010_budgets.sql").read_text()
+    )
+)
+
+
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory, s3: str, buckets: Any) -> Iterator[Engine]:
     made = Engine(tmp_path_factory.mktemp("node"), s3)
     made.rows("CREATE DATABASE telemetry")
-    for table in ("spans_raw", "runs_data", "worker_results", "model_prices"):
+    for table in ("spans_raw", "runs_data", "worker_results", "model_prices", *BUDGETS):
         made.rows(
             f"CREATE TABLE telemetry.{table} (tenant_id String, day Date, x UInt64) ENGINE = MergeTree PARTITION BY day "
             "ORDER BY (tenant_id, x) SETTINGS storage_policy = 'tiered'"
@@ -238,6 +246,7 @@ class TestUsers:
             ("worker", "INSERT INTO telemetry.runs_data SELECT 'a', '2026-01-01', 1"),
             ("worker", "DELETE FROM telemetry.runs_data WHERE x = 1"),
             ("worker", "INSERT INTO telemetry.worker_results SELECT 'a', '2026-01-01', 1"),
+            *(("worker", f"INSERT INTO telemetry.{table} SELECT 'a', '2026-01-01', 1") for table in BUDGETS),
             ("worker", "SELECT count() FROM system.parts"),
             ("migrator", "CREATE TABLE telemetry.made (x UInt8) ENGINE = MergeTree ORDER BY x"),
             ("migrator", "ALTER TABLE telemetry.made ADD COLUMN y UInt8"),
@@ -254,6 +263,8 @@ class TestUsers:
         "user, sql",
         [
             ("worker", "DELETE FROM telemetry.spans_raw WHERE x = 1"),
+            ("worker", "DELETE FROM telemetry.budget_events WHERE x = 1"),
+            ("dashboards", "INSERT INTO telemetry.budget_events SELECT 'a', '2026-01-01', 1"),
             ("worker", "INSERT INTO telemetry.spans_raw SELECT 'a', '2026-01-01', 1"),
             ("worker", "DROP TABLE telemetry.runs_data"),
             ("worker", "SELECT * FROM file('/etc/passwd', LineAsString)"),

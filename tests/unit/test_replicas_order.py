@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -11,12 +12,17 @@ from clickhouse_connect.driver.client import Client
 
 from infra.postdeploy import migration_runner, reference_tables, retention
 from infra.worker import audit, audit_figures, audit_logs, audit_messages, backfill, redelivered, repair, results
+from infra.worker.budgets import episodes
+from infra.worker.budgets.evaluate import Evaluate
+from infra.worker.budgets.notify import Notify
 from infra.worker.keys import Key
+from infra.worker.lease import Lease
 from infra.worker.statements import ROLLUPS
 from tests.unit.test_replicas import Answer
 
 TABLES = ["spans_raw", "span_keys", "worker_results", "schema_migrations", "model_prices", "rollup_generations", "ingest_ledger",
-          "spans_minute_data", "cost_minute_data", "tools_minute_data", "runs_data", "backfills"]  # fmt: skip
+          "spans_minute_data", "cost_minute_data", "tools_minute_data", "runs_data", "backfills", "budget_events",
+          "budget_deliveries", "budget_base", "worker_leases"]  # fmt: skip
 
 
 class Recorder:
@@ -58,6 +64,8 @@ def client(recorder: Recorder) -> Client:
     return cast(Client, recorder)
 
 
+HELD = cast(Lease, SimpleNamespace(held=lambda _: True))
+
 READERS: list[tuple[Callable[[Recorder], Any], list[str], str, dict[str, Sequence[tuple[Any, ...]]]]] = [
     (lambda r: results.watermark(client(r)), ["worker_results", "span_keys"], "AS looked", {"looked": [(5,)]}),
     (
@@ -65,6 +73,20 @@ READERS: list[tuple[Callable[[Recorder], Any], list[str], str, dict[str, Sequenc
         ["span_keys", "ingest_ledger", "rollup_generations"],
         "uniqExact(span_key)",
         {"now64": [(1000,)], "HAVING count() > 1": [(0,)]},
+    ),
+    (lambda r: episodes.open_episodes(client(r)), ["budget_events"], "FROM telemetry.budget_events", {}),
+    (lambda r: Lease("l", 0.1).held(client(r)), ["worker_leases"], "GROUP BY holder", {"now64": [(1000,)]}),
+    (
+        lambda r: Evaluate([], "test", False, HELD)(client(r)),
+        ["runs_data", "cost_minute_data", "rollup_generations", "spans_raw", "budget_events"],
+        "FROM telemetry.budget_events",
+        {"now64": [(1000,)]},
+    ),
+    (
+        lambda r: Notify("", list, HELD)(client(r)),
+        ["budget_events", "budget_deliveries"],
+        "FROM telemetry.budget_events",
+        {"now64": [(1000,)]},
     ),
     (lambda r: repair.arrivals(client(r), [Key("a", 60)]), ["span_keys"], "max(ingest_ts)", {}),
     (lambda r: backfill.backfill(client(r), *WINDOW), ["backfills"], "HAVING countIf", {"now64": [(7_200_000,)]}),
