@@ -52,6 +52,15 @@ def test_the_role_can_be_taken_by_this_account_s_workspaces_only() -> None:
     assert statement["Condition"]["StringEquals"] == {"aws:SourceAccount": "123456789012"}
 
 
+def test_the_role_may_tell_the_alerts_topic_and_nothing_else() -> None:
+    topic = "arn:aws:sns:eu-central-1:123456789012:alerts"
+    cloud, _ = deployed(file_settings("dev").model_copy(update={"alertTopicArn": topic}))
+    (statement,) = json.loads(cloud.one("aws:iam/rolePolicy:RolePolicy").inputs["policy"])["Statement"]
+    assert (statement["Action"], statement["Resource"]) == ("sns:Publish", topic)
+    without, _ = deployed(file_settings("dev"))
+    assert not without.of("aws:iam/rolePolicy:RolePolicy")
+
+
 def test_by_saml_the_groups_of_the_identity_provider_decide() -> None:
     settings = file_settings("dev").model_copy(
         update={"grafanaAuthentication": "SAML", "grafanaSamlMetadataUrl": "https://idp.example.com/metadata"}
