@@ -78,7 +78,7 @@ READERS: list[tuple[Callable[[Recorder], Any], list[str], str, dict[str, Sequenc
     (lambda r: Lease("l", 0.1).held(client(r)), ["worker_leases"], "GROUP BY holder", {"now64": [(1000,)]}),
     (
         lambda r: Evaluate([], "test", False, HELD)(client(r)),
-        ["runs_data", "cost_minute_data", "rollup_generations", "spans_raw", "budget_events"],
+        ["budget_events"],
         "FROM telemetry.budget_events",
         {"now64": [(1000,)]},
     ),
