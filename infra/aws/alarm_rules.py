@@ -211,7 +211,7 @@ def nodes(machines: Sequence[Machine]) -> Iterator[Alarm]:
 
 
 def brokers(cluster: pulumi.Input[str], count: int) -> Iterator[Alarm]:
-    """MSK: disks, partitions without a leader, and how far ClickHouse is behind."""
+    """MSK: disks and partitions without a leader."""
     name = "Cluster Name"
     for broker in range(1, count + 1):
         yield Source("AWS/Kafka", {name: cluster, "Broker ID": str(broker)}).alarm(
@@ -227,6 +227,11 @@ def brokers(cluster: pulumi.Input[str], count: int) -> Iterator[Alarm]:
     yield Source("AWS/Kafka", {name: cluster}).alarm(
         "kafka-offline", "Partitions have no leader: requests are refused.", "OfflinePartitionsCount", "Maximum", 1
     )
+
+
+def lag(cluster: pulumi.Input[str]) -> Iterator[Alarm]:
+    """How far ClickHouse is behind, as MSK sees it: ours to know, whoever owns the cluster."""
+    name = "Cluster Name"
     for topic, group in GROUPS.items():
         yield Source("AWS/Kafka", {name: cluster, "Consumer Group": group, "Topic": topic}).alarm(
             f"kafka-lag-{topic}",

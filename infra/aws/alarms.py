@@ -9,7 +9,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.aws.alarm import Alarm
-from infra.aws.alarm_rules import Machine, brokers, doors, jobs_missed, nodes, tasks
+from infra.aws.alarm_rules import Machine, brokers, doors, jobs_missed, lag, nodes, tasks
 from infra.aws.context import Context
 from infra.aws.ecs import policy
 from infra.aws.jobs import Job, Jobs
@@ -27,8 +27,11 @@ class AlarmsArgs:
     cluster_arn: pulumi.Input[str]
     balancer: LoadBalancer
     kafka_cluster: pulumi.Input[str] = ""
-    """The MSK cluster's name; with kafkaMode existing its owner watches it."""
+    """The MSK cluster's name."""
     broker_count: int = 0
+    """With kafkaMode existing its owner watches the brokers: 0."""
+    lag_known: bool = False
+    """Whether MSK knows how far ClickHouse is behind: not with a cluster that is none of MSK's, or not named by its ARN."""
     machines: Sequence[Machine] = ()
     """ClickHouse nodes and Keepers."""
     jobs: Jobs | None = None
@@ -50,6 +53,7 @@ class Alarms(pulumi.ComponentResource):
             *tasks(context),
             *nodes(args.machines),
             *(brokers(args.kafka_cluster, args.broker_count) if args.broker_count else []),
+            *(lag(args.kafka_cluster) if args.lag_known else []),
             *(jobs_missed(context, args.jobs, args.scheduled) if args.jobs else []),
         ]
         for alarm in wanted:

@@ -30,7 +30,7 @@ def rank(value: Value) -> tuple[float, ...]:
 
 def shown(value: Value) -> str:
     """A value as it stands in a stack file. The engine keeps every number as a float."""
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:g}" if isinstance(value, float) else str(value) or "nothing"
 
 
 def objections(olds: Mapping[str, Any], news: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -51,6 +51,8 @@ def objections(olds: Mapping[str, Any], news: Mapping[str, Any]) -> list[tuple[s
         old = (olds.get("fixed") or {}).get(key)
         if old is not None and key not in lifted and old != new:
             reason = (news.get("reasons") or {}).get(key, "it can't change while it stands")
+            if key not in HAVE_A_WAY:
+                reason += f"; to do that anyway, add {key} to floorsLifted for one `up`"
             found.append((key, f"{key}: {shown(old)} is deployed and {shown(new)} is set: {reason}"))
     reason = trust.objection(olds.get("trust"), news.get("trust"))
     if reason and trust.KEY not in lifted:
@@ -103,6 +105,14 @@ class Floors(Resource, module="aws", name="Floors"):
 KAFKA = ("kafkaVersion", "kafkaBrokersPerZone", "kafkaStorageMaxGiB")
 CLICKHOUSE = ("clickhouseHotGiB", "clickhouseSlowGiB")
 REASONS = {
+    "awsAccount": "everything would be made anew there, and what is here forgotten; make a stack of its own",
+    "awsRegion": "everything would be made anew there, and all data here deleted; make a stack of its own",
+    "networkVpcId": "every part would be made anew in the other network, without the brokers' and the nodes' data",
+    "networkCidr": "the network and all that is in it would be made anew, without the brokers' and the nodes' data",
+    "kafkaMode": "the cluster would be given up with what ClickHouse has not read yet",
+    "kafkaAuth": "every client would be locked out until it is changed too, and agents get 503 meanwhile",
+    "kafkaReplication": "the topics would be deleted and made anew, and messages that were not read yet are lost",
+    "grafanaAuthentication": "the workspace would be made anew, and what people have made in it is lost",
     "kafkaZones": (
         "brokers can't move to other zones, only a new cluster can, and what it holds is lost; set kafkaZones to the "
         "deployed number"
@@ -111,19 +121,13 @@ REASONS = {
         "the brokers' volumes have grown by themselves since, and this no longer sizes them; set it back and raise "
         "kafkaStorageMaxGiB"
     ),
-    "kafkaAuth": (
-        "every client would be locked out until it is changed too, and agents get 503 meanwhile; to do that anyway, add "
-        "kafkaAuth to floorsLifted for one `up`"
-    ),
     "clickhouseReplicas": (
         "one node's tables can't become replicated ones, nor the other way round; make a new stack and restore a backup "
         "into it (docs/operations.md)"
     ),
-    "kafkaReplication": (
-        "the topics would be deleted and made anew, and messages that were not read yet are lost; to do that anyway, add "
-        "kafkaReplication to floorsLifted for one `up`"
-    ),
 }
+HAVE_A_WAY = ("kafkaZones", "kafkaStorageGiB", "clickhouseReplicas")
+"""Their reasons say what to do instead. The others may be what somebody wants, or the wreck of a first `up`."""
 
 
 def trust_reached(settings: Settings, given: Given | None, nodes: Sequence[Resource], opts: ResourceOptions) -> Floors:
@@ -137,7 +141,12 @@ def trust_reached(settings: Settings, given: Given | None, nodes: Sequence[Resou
 def stack_floors(settings: Settings, given: Given | None = None) -> Floors:
     """All floors of a stack in one resource, so that every problem is in one message. Everything else waits for it."""
     keys = [*CLICKHOUSE]
-    fixed: dict[str, Value] = {"clickhouseReplicas": "1" if settings.clickhouseReplicas == 1 else "2 or 3"}
+    fixed: dict[str, Value] = {
+        key: getattr(settings, key) for key in ("awsAccount", "awsRegion", "networkVpcId", "kafkaMode")
+    }
+    fixed["clickhouseReplicas"] = "1" if settings.clickhouseReplicas == 1 else "2 or 3"
+    if not settings.networkVpcId:
+        fixed["networkCidr"] = settings.networkCidr
     if settings.kafkaMode == "provisioned" or settings.kafkaClusterArn:
         keys.append("kafkaPartitions")
         fixed["kafkaReplication"] = settings.kafkaReplication
@@ -151,6 +160,7 @@ def stack_floors(settings: Settings, given: Given | None = None) -> Floors:
             keys.append("kafkaStorageGiB")
     if settings.grafanaMode == "managed":
         keys.append("grafanaVersion")
+        fixed["grafanaAuthentication"] = settings.grafanaAuthentication
     floors = {key: getattr(settings, key) for key in keys}
     trusted = trust.trust(settings, given or Given())
     return Floors("floors", floors, fixed, REASONS, settings.floorsLifted, trusted)

@@ -133,6 +133,7 @@ class AwsPlatform(pulumi.ComponentResource):
                 self._balancer,
                 kafka_cluster=self._kafka.cluster_name,
                 broker_count=settings.kafkaBrokersPerZone * settings.broker_zones if own_brokers else 0,
+                lag_known=own_brokers or bool(settings.kafkaClusterArn),
                 machines=self._clickhouse.machines,
                 jobs=jobs,
                 scheduled=scheduled,

@@ -156,7 +156,7 @@ class ClickHouseSettings(BaseModel):
     )
     clickhouseAllowedCidrs: list[str] = Field(
         [],
-        description="clickhouseReach direct: private addresses (a VPN's, a runner's) that may reach ClickHouse on 8443.",
+        description="Private addresses that may reach ClickHouse on 8443: a VPN's or a runner's (clickhouseReach direct), a given Grafana's (grafanaMode existing).",
     )
     clickhouseBackupSchedule: str = Field(
         "rate(1 day)",

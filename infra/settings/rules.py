@@ -103,8 +103,8 @@ def _network(s: Settings) -> Iterator[str]:
     yield from _ranges("clickhouseAllowedCidrs", s.clickhouseAllowedCidrs, private=True)
     if s.clickhouseReach == "direct" and not s.clickhouseAllowedCidrs:
         yield "clickhouseAllowedCidrs: needed with clickhouseReach direct: from where it is reached"
-    if s.clickhouseReach == "tunnel" and s.clickhouseAllowedCidrs:
-        yield "clickhouseAllowedCidrs: only counts with clickhouseReach direct"
+    if s.clickhouseReach == "tunnel" and s.grafanaMode != "existing" and s.clickhouseAllowedCidrs:
+        yield "clickhouseAllowedCidrs: only counts with clickhouseReach direct or grafanaMode existing"
 
 
 def _ranges(key: str, cidrs: list[str], private: bool = False) -> Iterator[str]:
@@ -226,3 +226,5 @@ def _grafana(s: Settings) -> Iterator[str]:
                 yield f"{key}: needed with grafanaMode existing"
     if s.grafanaMode == "managed" and s.grafanaAuthentication == "SAML" and not s.grafanaSamlMetadataUrl:
         yield "grafanaSamlMetadataUrl: needed with grafanaAuthentication SAML"
+    if s.grafanaMode == "managed" and s.grafanaAuthentication == "SAML" and not s.grafanaAdminGroups:
+        yield "grafanaAdminGroups: needed with grafanaAuthentication SAML: nobody could administer the workspace"

@@ -113,6 +113,12 @@ LOWER: dict[str, tuple[Any, str]] = {
     "kafkaStorageGiB": (150, "100 is deployed and 150 is set: the brokers' volumes have grown by themselves"),
     "kafkaAuth": ("iam", "scram is deployed and iam is set: every client would be locked out"),
     "kafkaReplication": (1, "2 is deployed and 1 is set: the topics would be deleted and made anew"),
+    "awsRegion": ("eu-west-1", "eu-central-1 is deployed and eu-west-1 is set: everything would be made anew there"),
+    "networkCidr": (
+        "10.81.0.0/16",
+        "10.80.0.0/16 is deployed and 10.81.0.0/16 is set: the network and all that is in it",
+    ),
+    "grafanaAuthentication": ("SAML", "AWS_SSO is deployed and SAML is set: the workspace would be made anew"),
     "clickhouseReplicas": (2, "1 is deployed and 2 or 3 is set: one node's tables can't become replicated ones"),
 }
 
@@ -122,7 +128,9 @@ def test_what_aws_never_lowers_and_what_would_lose_data_is_refused_all_at_once(
     deployed: Deployed, command: str
 ) -> None:
     deployed.cloud.forget_operations()
-    ran = deployed.run(command, **{**GROWN, **{key: value for key, (value, _) in LOWER.items()}})
+    lower = {key: value for key, (value, _) in LOWER.items()}
+    saml = {"grafanaSamlMetadataUrl": "https://idp.test/metadata", "grafanaAdminGroups": ["admins"]}
+    ran = deployed.run(command, **{**GROWN, **lower, **saml})
     assert not ran.ok and deployed.cloud.operations() == []
     for key, (_, said) in LOWER.items():
         assert f"{key}: {said}" in ran.output, key

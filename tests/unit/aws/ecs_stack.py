@@ -127,6 +127,7 @@ def _declared(preview: bool, chosen: Settings) -> Made:
                 balancer,
                 kafka_cluster="msk",
                 broker_count=2,
+                lag_known=True,
                 machines=[cast(Any, SimpleNamespace(**MACHINE))],
                 jobs=jobs,
                 scheduled=[BACKUP],

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import boto3
 import pytest
 
+from infra.aws.alarms import Alarms, AlarmsArgs
 from infra.aws.clickhouse.configuration import agent_config
 from infra.aws.jobs import watch_seconds
 from infra.emf import namespace
 from infra.paths import ROOT
 from infra.worker.pulse import Pulse
+from tests.unit.aws.aws_settings import context, settings
 from tests.unit.aws.ecs_stack import KEY, Made, containers, declare
-from tests.unit.aws.mocks import ACCOUNT, REGION
+from tests.unit.aws.mocks import ACCOUNT, REGION, program
 
 SECTIONS = set(re.findall(r"^## (\S+)$", (ROOT / "docs" / "alarms.md").read_text(), re.M))
 
@@ -167,3 +170,18 @@ def test_the_nodes_agents_report_what_the_alarms_listen_to() -> None:
         if alarm.get("metricName") == "disk_used_percent" and alarm["namespace"] == agent["namespace"]
     }
     assert watched == set(agent["metrics_collected"]["disk"]["resources"])
+
+
+def test_how_far_clickhouse_is_behind_is_watched_on_a_given_cluster_too() -> None:
+    """Its brokers are their owner's to watch."""
+    group = SimpleNamespace(arn_suffix="group")
+    balancer = SimpleNamespace(arn_suffix="lb", certificate_arn="arn:certificate", http=group, grpc=group)
+
+    def watched(lag_known: bool) -> set[str]:
+        with program() as cloud:
+            args = AlarmsArgs(context(settings()), KEY, "arn:cluster", cast(Any, balancer), "theirs", 0, lag_known)
+            Alarms("alarms", args)
+        found = cloud.of("aws:cloudwatch/metricAlarm:MetricAlarm")
+        return {item.name.removeprefix("alarms-") for item in found if item.inputs.get("namespace") == "AWS/Kafka"}
+
+    assert watched(True) == {"kafka-lag-otel-spans", "kafka-lag-otel-events"} and watched(False) == set()

@@ -61,6 +61,37 @@ def test_how_clients_sign_in_is_not_switched_under_their_feet() -> None:
     assert refused({"kafkaAuth": "scram"}, {"kafkaAuth": "iam", "floorsLifted": ["kafkaAuth"]}) == set()
 
 
+@pytest.mark.parametrize(
+    ("key", "before", "after"),
+    [
+        ("awsAccount", "111122223333", "444455556666"),
+        ("awsRegion", "eu-central-1", "eu-west-1"),
+        ("networkCidr", "10.80.0.0/16", "10.81.0.0/16"),
+        ("grafanaAuthentication", "AWS_SSO", "SAML"),
+    ],
+)
+def test_what_would_make_everything_anew_is_not_done_by_a_slip(key: str, before: str, after: str) -> None:
+    saml = {"grafanaSamlMetadataUrl": "https://idp.example.com", "grafanaAdminGroups": ["admins"]}
+    assert refused({**saml, key: before}, {**saml, key: after}) == {key}
+    assert refused({**saml, key: before}, {**saml, key: after, "floorsLifted": [key]}) == set()
+
+
+def test_another_network_and_another_cluster_are_not_taken_by_a_slip() -> None:
+    vpc = {"networkVpcId": "vpc-1", "networkPublicSubnetIds": ["a", "b"], "networkPrivateSubnetIds": ["c", "d"]}
+    [(key, reason)] = objections(declared(), declared(**vpc))
+    assert key == "networkVpcId" and reason.startswith("networkVpcId: nothing is deployed and vpc-1 is set: ")
+    assert refused(vpc, {}) == {"networkVpcId"}
+    existing = {
+        "kafkaMode": "existing",
+        "kafkaBootstrapServers": "b:9096",
+        "kafkaSecurityGroupId": "sg-0123",
+        "kafkaSecretArn": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:AmazonMSK_x",
+        "kafkaSecretKeyArn": "arn:aws:kms:eu-central-1:123456789012:key/1",
+    }
+    [(key, reason)] = objections(declared(), declared(**existing))
+    assert key == "kafkaMode" and "add kafkaMode to floorsLifted for one `up`" in reason
+
+
 def test_another_number_of_replicas_is_a_topic_made_anew() -> None:
     assert refused({"kafkaBrokersPerZone": 2}, {"kafkaBrokersPerZone": 2, "kafkaReplication": 3}) == {
         "kafkaReplication"

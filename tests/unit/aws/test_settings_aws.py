@@ -54,6 +54,10 @@ from tests.unit.aws.aws_settings import LARGE, settings
             {"clickhouseAllowedCidrs": ["10.9.0.0/24"]},
             "clickhouseAllowedCidrs: only counts with clickhouseReach direct",
         ),
+        (
+            {"grafanaAuthentication": "SAML", "grafanaSamlMetadataUrl": "https://idp.example.com/metadata"},
+            "grafanaAdminGroups: needed with grafanaAuthentication SAML",
+        ),
     ],
 )
 def test_a_contradiction_is_named(values: dict[str, Any], message: str) -> None:
@@ -86,4 +90,7 @@ def test_what_only_follows_from_a_wrong_setting_is_not_named() -> None:
 def test_what_is_usual_is_taken() -> None:
     assert settings().broker_zones == 2
     assert settings(LARGE).broker_zones == 3
+    given: dict[str, Any] = {"grafanaUrl": "https://grafana.example.com", "grafanaTokenSecretArn": "arn:x"}
+    # A Grafana that exists asks from addresses of its own, and `up` still comes through a tunnel.
+    assert settings(grafanaMode="existing", **given, clickhouseAllowedCidrs=["10.9.0.0/24"]).clickhouseReach == "tunnel"
     assert settings(LARGE, kafkaZones=2, kafkaReplication=2, kafkaMinInSync=1).broker_zones == 2

@@ -53,6 +53,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
             "kafkaSecretKeyArn": f"arn:aws:kms:eu-central-1:{ACCOUNT}:key/11111111-2222-3333-4444-555555555555",
             "grafanaAuthentication": "SAML",
             "grafanaSamlMetadataUrl": "https://idp.telemetry.test/metadata",
+            "grafanaAdminGroups": ["admins"],
             "clickhouseReach": "direct",
             "clickhouseAllowedCidrs": ["10.9.0.0/16"],
             "alarmTopicArn": f"arn:aws:sns:eu-central-1:{ACCOUNT}:theirs",
