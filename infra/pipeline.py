@@ -9,6 +9,7 @@ from typing import Any
 import pulumi
 
 from infra.config import PROJECT
+from infra.dashboards.alerts_config import shipped as alert_thresholds
 from infra.endpoints import KafkaAddress, Parts, Platform
 from infra.guard import check_account
 from infra.postdeploy.canary import Canary
@@ -30,6 +31,7 @@ from infra.worker.budgets.config import budgets_of
 def deploy(settings: Settings, stack: str) -> None:
     """Declares the whole pipeline of one stack and its outputs."""
     check_account(settings, stack)
+    alert_thresholds()  # a wrong one is told before anything is touched
     budgets_of(settings)  # what is wrong with them is said before anything is touched
     platform = platform_of(settings, stack)
     parts = platform.parts

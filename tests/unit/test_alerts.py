@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
+from infra import pipeline
+from infra.config import file_settings
 from infra.dashboards.alerts import GROUP_BY, QUERIES, RUNBOOKS, alert_sql, build_rule_groups, rule_uid
 from infra.dashboards.alerts_config import PATH, Alerts, alerts, shipped
 from infra.dashboards.alerts_evaluation import Evaluator, QueryError, evaluate, number_set, span
@@ -168,6 +170,16 @@ def test_a_file_that_is_none_is_told(tmp_path: Path, text: str, says: str) -> No
     path.write_text(text)
     with pytest.raises(UserError, match=says):
         alerts(path)
+
+
+def test_it_is_refused_before_anything_is_declared(monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong() -> None:
+        raise UserError("alerts.yaml: error-rate.above")
+
+    monkeypatch.setattr(pipeline, "alert_thresholds", wrong)
+    monkeypatch.setattr(pipeline, "platform_of", lambda *_: pytest.fail("something was declared"))
+    with pytest.raises(UserError, match=r"error-rate\.above"):
+        pipeline.deploy(file_settings("local"), "local")
 
 
 def test_a_window_longer_than_the_objective_s_is_refused(tmp_path: Path) -> None:
