@@ -18,7 +18,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from infra.schema import attribute_table
 from tests.oracle_data import DATED
-from tests.pipeline.otlp_messages import any_value, attributes
+from tests.pipeline.otlp_messages import any_value, attributes, span, traces
 from tests.pipeline.schema_engine import SchemaEngine
 
 NOW = time.time_ns()
@@ -366,6 +366,29 @@ def test_a_run_puts_its_spans_together_and_a_new_generation_replaces_the_minute(
     engine.query(f"INSERT INTO telemetry.rollup_generations VALUES ('runner', '{minute}', 5, now64(3))")
     assert engine.query("SELECT * FROM telemetry.runs WHERE tenant_id = 'runner'") == []
     assert engine.query("SELECT * FROM telemetry.cost_minute WHERE tenant_id = 'runner'") == []
+
+
+REQUESTS = {
+    "root": ({}, {"parent_span_id": b""}, True),
+    "asked by another process": ({}, {"kind": 2}, True),
+    "a message taken": ({}, {"kind": 5}, True),
+    "agent in the same process": ({"gen_ai.operation.name": "invoke_agent"}, {"kind": 1}, True),
+    "agent by an older name": ({"openinference.span.kind": "AGENT"}, {}, True),
+    "call of an agent elsewhere": ({"gen_ai.operation.name": "invoke_agent"}, {"kind": 3}, False),
+    "model call": ({"gen_ai.operation.name": "chat", "model": "m-1"}, {"kind": 3}, False),
+    "step": ({}, {"kind": 1}, False),
+    "message sent": ({}, {"kind": 4}, False),
+}
+"""What a span is like, and whether objectives count it."""
+
+
+def test_requests_are_told_from_what_happens_on_the_way(engine: SchemaEngine) -> None:
+    spans = [
+        span(name, values, **{"parent_span_id": b"\5" * 8, **fields}) for name, (values, fields, _) in REQUESTS.items()
+    ]
+    engine.send(encode(traces("asked", *spans), engine))
+    found = engine.query("SELECT operation, entry FROM telemetry.spans_minute WHERE tenant_id = 'asked'")
+    assert {row["operation"]: row["entry"] for row in found} == {name: entry for name, (*_, entry) in REQUESTS.items()}
 
 
 def test_everything_is_still_there_after_a_restart(engine: SchemaEngine) -> None:
