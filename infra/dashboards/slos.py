@@ -24,7 +24,8 @@ def slos(prefix: str) -> dict[str, Any]:
         prefix,
         "slos",
         "Agents: SLOs",
-        "Availability and latency against configs/slos.yaml. A request is what a service was asked from outside: a trace's root, a server's span, an invoked agent.",
+        "Availability and latency against configs/slos.yaml. A request is what a service was asked from outside: a trace's "
+        "root, a server's span, an invoked agent.",
         VARIABLES,
         [
             (
