@@ -94,4 +94,4 @@ def test_the_next_up_continues(stack: Stack) -> None:
     shutil.rmtree(stack.folder / "data" / "kafka")
     stack.telemetry("up")
     assert {info["statename"] for info in Control(stack.run).processes().values()} == {"RUNNING"}
-    assert len(Control(stack.run).processes()) == 4
+    assert len(Control(stack.run).processes()) == 5

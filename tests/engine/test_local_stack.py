@@ -7,22 +7,30 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import psutil
 import pytest
 
 from infra.local.supervisor import Control, daemon_pid, wait_for
 from infra.paths import ROOT
+from tests.engine.plain_cli import plain_cli
 from tests.stack import Stack, copy_of_the_tree, local_stack
 
 pytestmark = pytest.mark.timeout(600)
+PARTS = ("kafka", "clickhouse", "collector", "worker", "dashboards")
 
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
     """One stack that the tests of this file take through its life, in order."""
     with local_stack(up=False) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack of a second checkout whose files tests change: up beside the other one, gone at the file's end."""
+    with local_stack(root=copy_of_the_tree(tmp_path_factory.mktemp("clone"))) as made:
         yield made
 
 
@@ -39,6 +47,42 @@ def unchanged(output: str) -> bool:
     return " unchanged" in counts and not any(word in counts for word in ("created", "updated", "deleted", "replaced"))
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"kafkaPrt": 1}, "kafkaPrt: unknown setting"),
+        ({"kafkaPartitions": "many"}, "kafkaPartitions"),
+        ({"kafkaEncoding": "avro"}, "kafkaEncoding"),
+        ({"retentionSlowDays": 400}, "retentionSlowDays: above retentionRawDays"),
+    ],
+)
+def test_a_wrong_setting_is_refused_by_name_before_anything_is_touched(settings: dict, message: str) -> None:
+    with local_stack(settings, up=False) as stack:
+        done = stack.telemetry("up", check=False)
+        assert done.returncode == 1
+        assert message in done.stderr and stack.file.name in done.stderr
+        assert not stack.folder.exists()
+
+
+def test_an_up_killed_half_way_is_continued_by_the_next() -> None:
+    with local_stack(up=False) as stack:
+        running = subprocess.Popen(
+            stack.command("up"),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            **stack.process_options,
+        )
+        # The broker is being started: some resources are in the state, some are not.
+        assert wait_for(lambda: "kafka" in processes(stack), 120)
+        os.killpg(running.pid, signal.SIGKILL)
+        running.wait()
+        assert list((stack.folder / "state").rglob("stacks/**/*.json"))
+        stack.telemetry("up")
+        assert set(processes(stack).values()) == {"RUNNING"}
+        assert unchanged(stack.telemetry("up").stdout)
+
+
 def test_preview_of_a_new_stack_names_the_parts_and_the_migrations_and_leaves_nothing(stack: Stack) -> None:
     shown = stack.telemetry("preview").stdout
     for name in ("kafka-broker", "clickhouse-process", "collector-process", "otel-spans", "canary", "0001_"):
@@ -50,15 +94,15 @@ def test_preview_of_a_new_stack_names_the_parts_and_the_migrations_and_leaves_no
 def test_up_starts_every_part_and_reports_the_measured_delay(stack: Stack) -> None:
     shown = stack.telemetry("up").stdout
     assert "created" in shown
-    assert processes(stack) == dict.fromkeys(("kafka", "clickhouse", "collector", "worker"), "RUNNING")
+    assert processes(stack) == dict.fromkeys(PARTS, "RUNNING")
     assert "canaryDelaySeconds" in shown and "otlpHttp" in shown
 
 
 def test_a_second_up_changes_nothing_and_keeps_the_recorded_delay(stack: Stack) -> None:
-    before = [pid_of(stack, part) for part in ("kafka", "clickhouse", "collector", "worker")]
+    before = [pid_of(stack, part) for part in PARTS]
     shown = stack.telemetry("up").stdout
     assert unchanged(shown), shown
-    assert [pid_of(stack, part) for part in ("kafka", "clickhouse", "collector", "worker")] == before
+    assert [pid_of(stack, part) for part in PARTS] == before
 
 
 def test_the_tree_stays_clean(stack: Stack) -> None:
@@ -75,6 +119,16 @@ def test_a_changed_setting_is_an_update_of_what_it_touches(stack: Stack) -> None
     shown = stack.telemetry("up").stdout
     assert "2 updated" in shown, shown
     assert pid_of(stack, "collector") == collector
+
+
+def test_a_plain_pulumi_cli_runs_the_same_program_on_the_same_state(stack: Stack) -> None:
+    shown = plain_cli(stack, "preview")
+    assert " unchanged" in shown and "to create" not in shown and "to update" not in shown, shown
+    stack.configure(kafkaRetentionHours=48)
+    shown = plain_cli(stack, "up", "--yes", "--skip-preview")
+    assert "2 updated" in shown, shown
+    after = stack.telemetry("up").stdout
+    assert "updated" not in after.split("Resources:")[-1], after
 
 
 def test_a_killed_part_is_restarted_by_supervisor(stack: Stack) -> None:
@@ -105,6 +159,16 @@ def test_a_stopped_supervisor_is_drift_as_well(stack: Stack) -> None:
     assert set(processes(stack).values()) == {"RUNNING"}
 
 
+def test_two_clones_run_side_by_side(stack: Stack, clone: Stack) -> None:
+    for each in (stack, clone):
+        assert set(processes(each).values()) == {"RUNNING"}
+    assert clone.folder != stack.folder and not clone.folder.is_relative_to(ROOT)
+    assert {pid_of(stack, part) for part in processes(stack)}.isdisjoint(
+        pid_of(clone, part) for part in processes(clone)
+    )
+    assert unchanged(clone.telemetry("up").stdout)
+
+
 def test_down_leaves_no_process_and_no_folder(stack: Stack) -> None:
     pids = [info["pid"] for info in Control(stack.run).processes().values()]
     stack.telemetry("down")
@@ -113,84 +177,40 @@ def test_down_leaves_no_process_and_no_folder(stack: Stack) -> None:
     assert not stack.file.exists()
 
 
-def test_an_up_killed_half_way_is_continued_by_the_next() -> None:
-    with local_stack(up=False) as stack:
-        running = subprocess.Popen(
-            stack.command("up"),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            **stack.process_options,
-        )
-        # The broker is being started: some resources are in the state, some are not.
-        assert wait_for(lambda: "kafka" in processes(stack), 120)
-        os.killpg(running.pid, signal.SIGKILL)
-        running.wait()
-        assert list((stack.folder / "state").rglob("stacks/**/*.json"))
-        stack.telemetry("up")
-        assert set(processes(stack).values()) == {"RUNNING"}
-        assert unchanged(stack.telemetry("up").stdout)
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"kafkaPrt": 1}, "kafkaPrt: unknown setting"),
-        ({"kafkaPartitions": "many"}, "kafkaPartitions"),
-        ({"kafkaEncoding": "avro"}, "kafkaEncoding"),
-        ({"retentionSlowDays": 400}, "retentionSlowDays: above retentionRawDays"),
-    ],
-)
-def test_a_wrong_setting_is_refused_by_name_before_anything_is_touched(settings: dict, message: str) -> None:
-    with local_stack(settings, up=False) as stack:
-        done = stack.telemetry("up", check=False)
+def test_an_edited_past_migration_is_refused_by_name_with_both_checksums_and_touches_nothing(clone: Stack) -> None:
+    migration = min((clone.root / "sql" / "migrations").glob("*.sql"))
+    original = migration.read_text()
+    migration.write_text(original + "\n-- edited\n")
+    for verb in ("preview", "up"):
+        done = clone.telemetry(verb, check=False)
+        said = done.stdout + done.stderr
         assert done.returncode == 1
-        assert message in done.stderr and stack.file.name in done.stderr
-        assert not stack.folder.exists()
+        assert migration.stem in said
+        assert hashlib.sha256(original.encode()).hexdigest() in said
+        assert hashlib.sha256(migration.read_bytes()).hexdigest() in said
+    migration.write_text(original)
+    assert unchanged(clone.telemetry("up").stdout)
 
 
-def test_an_edited_past_migration_is_refused_by_name_with_both_checksums_and_touches_nothing(tmp_path: Path) -> None:
-    with local_stack(root=copy_of_the_tree(tmp_path)) as stack:
-        migration = min((stack.root / "sql" / "migrations").glob("*.sql"))
-        original = migration.read_text()
-        migration.write_text(original + "\n-- edited\n")
-        for verb in ("preview", "up"):
-            done = stack.telemetry(verb, check=False)
-            said = done.stdout + done.stderr
-            assert done.returncode == 1
-            assert migration.stem in said
-            assert hashlib.sha256(original.encode()).hexdigest() in said
-            assert hashlib.sha256(migration.read_bytes()).hexdigest() in said
-        migration.write_text(original)
-        assert unchanged(stack.telemetry("up").stdout)
-
-
-def test_a_new_migration_is_pending_in_the_preview_and_applied_by_up(tmp_path: Path) -> None:
-    with local_stack(root=copy_of_the_tree(tmp_path)) as stack:
-        folder = stack.root / "sql" / "migrations"
-        number = len(list(folder.glob("*.sql"))) + 1
-        new = folder / f"{number:04d}_a_note.sql"
-        new.write_text("-- A note.\n-- kind: metadata\nALTER TABLE {{ database }}.spans_raw MODIFY COMMENT 'a note';\n")
-        shown = stack.telemetry("preview").stdout
-        assert f"pending migration {new.stem} (metadata)" in shown and "MODIFY COMMENT" in shown
-        assert "1 to create" in shown
-        stack.telemetry("up")
-        asked = "SELECT comment FROM system.tables WHERE database = 'telemetry' AND name = 'spans_raw'"
-        assert stack.telemetry("query", asked, "-f", "TSV").stdout.strip() == "a note"
-        # A statement that ClickHouse refuses names file and statement, and the next up goes on there.
-        broken = folder / f"{number + 1:04d}_broken.sql"
-        broken.write_text(
-            "-- Broken.\n-- kind: metadata\nCREATE TABLE IF NOT EXISTS telemetry.x (a NoSuchType) ENGINE = Null;\n"
-        )
-        done = stack.telemetry("up", check=False)
-        assert done.returncode == 1
-        assert broken.name in done.stdout + done.stderr and "NoSuchType" in done.stdout + done.stderr
-        broken.write_text(broken.read_text().replace("NoSuchType", "UInt8"))
-        stack.telemetry("up")
-        assert unchanged(stack.telemetry("up").stdout)
-
-
-def test_two_clones_run_side_by_side(stack: Stack, tmp_path: Path) -> None:
-    with local_stack(root=copy_of_the_tree(tmp_path)) as other:
-        assert set(processes(other).values()) == {"RUNNING"}
-        assert other.folder.is_relative_to(tmp_path)
+def test_a_new_migration_is_pending_in_the_preview_and_applied_by_up(clone: Stack) -> None:
+    folder = clone.root / "sql" / "migrations"
+    number = len(list(folder.glob("*.sql"))) + 1
+    new = folder / f"{number:04d}_a_note.sql"
+    new.write_text("-- A note.\n-- kind: metadata\nALTER TABLE {{ database }}.spans_raw MODIFY COMMENT 'a note';\n")
+    shown = clone.telemetry("preview").stdout
+    assert f"pending migration {new.stem} (metadata)" in shown and "MODIFY COMMENT" in shown
+    assert "1 to create" in shown
+    clone.telemetry("up")
+    asked = "SELECT comment FROM system.tables WHERE database = 'telemetry' AND name = 'spans_raw'"
+    assert clone.telemetry("query", asked, "-f", "TSV").stdout.strip() == "a note"
+    # A statement that ClickHouse refuses names file and statement, and the next up goes on there.
+    broken = folder / f"{number + 1:04d}_broken.sql"
+    broken.write_text(
+        "-- Broken.\n-- kind: metadata\nCREATE TABLE IF NOT EXISTS telemetry.x (a NoSuchType) ENGINE = Null;\n"
+    )
+    done = clone.telemetry("up", check=False)
+    assert done.returncode == 1
+    assert broken.name in done.stdout + done.stderr and "NoSuchType" in done.stdout + done.stderr
+    broken.write_text(broken.read_text().replace("NoSuchType", "UInt8"))
+    clone.telemetry("up")
+    assert unchanged(clone.telemetry("up").stdout)
