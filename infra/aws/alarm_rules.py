@@ -25,6 +25,7 @@ FULL_PERCENT = 80
 """Of a disk: time is left to enlarge it, which EBS does at most every six hours."""
 STALE_SECONDS = 180
 CANARY_SECONDS = 60
+UNTOLD_SECONDS = 300
 ERROR_PERCENT = 5
 CERTIFICATE_DAYS = 45
 """An `up` renews from 60 days on: there was no `up` for a fortnight, or what is given was not renewed."""
@@ -106,6 +107,7 @@ def tasks(context: Context) -> Iterator[Alarm]:
         "recompute": settings.workerRecomputeSeconds,
         "audit": settings.workerAuditSeconds,
         "canary": settings.workerCanarySeconds,
+        "budgets": settings.workerBudgetSeconds,
     }
     for step, seconds in every.items():
         yield Source(ours, {"Step": step}).alarm(
@@ -123,6 +125,23 @@ def tasks(context: Context) -> Iterator[Alarm]:
         "Maximum",
         CANARY_SECONDS,
     )
+    if settings.budgetWebhookUrl:
+        # Also when the secret can't be read, and so nothing is tried at all.
+        yield Source(ours, {"Step": "notify"}).alarm(
+            "worker-notify-stuck",
+            "The worker has not got its step notify done for a while; its log says why.",
+            SINCE_DONE,
+            "Maximum",
+            STALE_SECONDS,
+            section="budget-webhook",
+        )
+        yield Source(ours, {"Step": "notify"}).alarm(
+            "budget-webhook",
+            f"An event of a budget has waited for its receiver for more than {UNTOLD_SECONDS // 60} minutes.",
+            FIGURE,
+            "Maximum",
+            UNTOLD_SECONDS,
+        )
     yield Source(ours, {"Step": "audit"}).alarm(
         "audit-differs",
         "What arrived and what is stored have differed for a quarter of an hour, repairs included.",

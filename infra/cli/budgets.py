@@ -25,6 +25,7 @@ def budgets(
 ) -> None:
     """Shows each budget with who has used most of it, as the worker saw it within the last minute."""
     if context.invoked_subcommand is not None:
+        context.obj = name
         return
     from infra.cli.reach import clickhouse
     from infra.clickhouse import as_user_error
@@ -75,8 +76,11 @@ def _print(listed: list[dict[str, Any]]) -> None:
 
 
 @app.command()
-def secret(name: Name = "local") -> None:
+def secret(
+    context: typer.Context, name: Annotated[str | None, typer.Option("--name", "-n", help="The stack's name.")] = None
+) -> None:
     """Prints the secret that signs calls of budgetWebhookUrl, for the receiver. On AWS: where it is."""
+    name = name or str(context.obj)
     found = file_settings(name)
     if not found.budgetWebhookUrl:
         raise UserError(

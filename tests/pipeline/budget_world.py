@@ -87,6 +87,7 @@ class Receiver(ThreadingHTTPServer):
 
     def __init__(self, port: int = 0) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
+        self.secret = SECRET
         self.bodies: list[Body] = []
         self.raw: list[bytes] = []
         self.arrived: list[float] = []
@@ -109,7 +110,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         assert isinstance(self.server, Receiver)
         raw = self.rfile.read(int(self.headers["content-length"]))
-        assert verified(self.headers, raw, SECRET), "the signature is wrong"
+        assert verified(self.headers, raw, self.server.secret), "the signature is wrong"
         body = Body.model_validate_json(raw)
         assert body.id == self.headers["webhook-id"] and json.loads(raw)["id"] == body.id
         self.server.raw.append(raw)

@@ -56,6 +56,8 @@ def settings(**more: Any) -> Settings:
         "env": "dev",
         "collectorAuth": "jwt",
         "grafanaMode": "none",
+        "budgetWebhookUrl": "https://gateway.example.com/budgets",
+        "budgetWebhookSecretArn": f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:budget-webhook-AbCdEf",
         "collectorZoneId": "Z123",
         "protect": False,
         **more,
