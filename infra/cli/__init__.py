@@ -6,7 +6,21 @@ import sys
 
 import typer
 
-from infra.cli import alerts, bootstrap, budgets, comment, dashboards, data, demo, locks, pin, stack, tenants, tools, watch
+from infra.cli import (
+    alerts,
+    bootstrap,
+    budgets,
+    comment,
+    dashboards,
+    data,
+    demo,
+    locks,
+    pin,
+    stack,
+    tenants,
+    tools,
+    watch,
+)
 from infra.cli.console import error_console
 from infra.errors import UserError
 
