@@ -52,6 +52,6 @@ def _contact(severity: Severity, kind: Kind, settings: Settings) -> Contact:
         case "slack":
             return Contact(severity, kind, {}, secret(settings.alertSlackSecretArn, {"url": "url"}, "url"))
         case "webhook":
+            # Credentials without a scheme are a bearer token; a scheme without credentials would be an empty header.
             keys = {"url": "url", "token": "authorization_credentials"}
-            plain = {"httpMethod": "POST", "authorization_scheme": "Bearer"}
-            return Contact(severity, kind, plain, secret(settings.alertWebhookSecretArn, keys, "url"))
+            return Contact(severity, kind, {"httpMethod": "POST"}, secret(settings.alertWebhookSecretArn, keys, "url"))
