@@ -31,6 +31,6 @@ def test_what_was_just_sent_is_on_the_page_also_after_it_was_killed(proto: Pipel
     proto.until(lambda: shown() == 2, "two runs on the page")
     before = proto.pid("dashboards")
     os.kill(before, signal.SIGKILL)
-    proto.until(lambda: shown() == 2 and proto.pid("dashboards") != before, "the page is there again")
+    proto.until(lambda: shown() == 2 and proto.pid("dashboards") != before, "the page is there again", 120)
     with urllib.request.urlopen(url, timeout=30) as answer:
         assert f"/d/{PROJECT}-{proto.stack.name}-overview" in answer.url and answer.status == 200

@@ -6,7 +6,7 @@ const Card = (() => {
   };
   const showQuery = (panel, answer) => {
     const dialog = el("dialog", { class: "query" },
-      el("header", {}, el("h3", {}, panel.title), el("span", { class: "muted" }, `answered in ${Format.number(answer.seconds, "s")}, ${answer.rows.length} rows`),
+      el("header", {}, el("h3", {}, panel.title), el("span", { class: "muted" }, `answered in ${Format.number(answer.seconds, "s")}, ${answer.rows.length} ${answer.rows.length === 1 ? "row" : "rows"}`),
         el("button", { class: "plain", onclick: () => dialog.close() }, "Close")),
       el("pre", {}, answer.sql.trim()));
     dialog.addEventListener("close", () => dialog.remove());

@@ -1,7 +1,7 @@
 // Rows as sections that fold, panels where gridPos puts them; on narrower screens they keep their order and get wider.
 "use strict";
 const Layout = (() => {
-  const WIDE = 1180;
+  const WIDE = 1280;
   const NARROW = 700;
   // Each row panel begins a section; what stands before the first one has a section without a name.
   const sections = (model) => {

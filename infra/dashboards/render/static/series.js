@@ -17,7 +17,9 @@ const Series = (() => {
         if (!found.has(name)) found.set(name, { name, column: answer.columns[figure].name, points: new Map() });
         found.get(name).points.set(row[time] / 1000, row[figure]);
       }
-    return [...found.values()];
+    const all = [...found.values()];
+    // Named ones by name, whichever came first in the range: a line keeps its colour from one answer to the next.
+    return names.length ? all.sort((a, b) => a.name.localeCompare(b.name, "en", { numeric: true })) : all;
   };
 
   // Times of all lines; in a pause one more after its begin and one before its end, where nothing is drawn.
