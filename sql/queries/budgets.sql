@@ -15,8 +15,15 @@ SELECT
 FROM telemetry.budget_usage AS u
 LEFT JOIN
 (
-    SELECT budget, tenant_id, subject, argMax(level, began) AS level, max(began) AS began, argMax(resolved, b.began) AS resolved,
-        argMax(notify, b.began) AS notify, argMax(delivered, b.began) AS delivered
+    SELECT
+        b.budget AS budget,
+        b.tenant_id AS tenant_id,
+        b.subject AS subject,
+        argMax(b.level, b.began) AS level,
+        max(b.began) AS began,
+        argMax(tuple(b.resolved), b.began).1 AS resolved,
+        argMax(b.notify, b.began) AS notify,
+        argMax(b.delivered, b.began) AS delivered
     FROM telemetry.budget_crossings AS b
     WHERE b.began > now() - INTERVAL 40 DAY
     GROUP BY budget, tenant_id, subject

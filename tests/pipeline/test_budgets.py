@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver.client import Client
 
+from infra.paths import SQL
 from infra.worker.budgets.body import Body
 from infra.worker.budgets.config import Budget
 from infra.worker.budgets.evaluate import Evaluate
@@ -320,3 +321,32 @@ def test_what_is_used_is_shown_each_minute(client: Client) -> None:
     world.look()
     shown = rows(client, "SELECT tenant_id, used, usage_limit FROM telemetry.budget_usage ORDER BY used")
     assert [tuple(row) for row in shown] == [("acme", 2, 10), ("globex", 5, 10)]
+
+
+def test_what_the_command_line_asks_is_the_usage_with_the_last_crossing(client: Client) -> None:
+    query = (SQL / "queries" / "budgets.sql").read_text()
+    assert rows(client, query) == []
+    world = World(client, budget("model_calls", "tenant"), budget("tokens", "agent", limit=100.0))
+    put(client, *work("model_calls", 4), *work("tokens", 50, tenant="globex"))
+    world.look()
+    found = {(row[0], row[1]): row for row in rows(client, query)}
+    crossed = found["model_calls of a tenant", "acme"]
+    # The second budget's crossing is of nobody; the first one's second tenant has made one call.
+    assert (
+        crossed[3] == 4
+        and crossed[4] == pytest.approx(4 / 3)
+        and crossed[8] == 1
+        and crossed[10:] == ("open", "not told yet")
+    )
+    assert found["tokens of a agent", "globex"][3:5] == (50, 0.5) and found["tokens of a agent", "globex"][8:] == (
+        0,
+        "",
+        "",
+        "",
+    )
+    for table in ("cost_minute_data", "runs_data"):
+        client.command(f"TRUNCATE TABLE telemetry.{table}")
+    put(client, *work("model_calls", 1))
+    world.look(ended=True)
+    (again,) = [row for row in rows(client, query) if row[0] == "model_calls of a tenant"]
+    assert again[3] == 1 and again[8] == 1 and again[10] == "over"
