@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import ssl
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -156,3 +159,22 @@ def test_the_load_balancers_certificate_is_watched_where_acm_keeps_it(given: str
     assert fires(alarm, BALANCER_CERTIFICATE_DAYS - 1) and not fires(alarm, BALANCER_CERTIFICATE_DAYS + 1)
     # ACM is silent about one that has ended, and about one on its first day.
     assert alarm["treatMissingData"] == "ignore" and alarm["period"] == 86400
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd on this machine")
+@pytest.mark.parametrize("node", ["clickhouse-1", "keeper-1"])
+def test_systemd_takes_the_units(tmp_path: Path, node: str) -> None:
+    """Its own parser says every line that it does not know. Programs that are only on the node are stood for by `true`."""
+    cloud, _ = declare(**SEVERAL)
+    files = bundle(cloud, node)
+    units = {Path(path).name: text for path, text in files.items() if path.startswith("files/etc/systemd/system/")}
+    units |= {f"agent-telemetry-expiry.{kind}": files[f"expiry/{kind}"] for kind in ("service", "timer")}
+    assert len(units) == 3
+    for name, text in units.items():
+        here = re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", text, flags=re.MULTILINE)
+        (tmp_path / name).write_text(
+            here.replace("User=clickhouse", "User=root").replace("Group=clickhouse", "Group=root")
+        )
+    command = ["systemd-analyze", "verify", "--man=no", *(str(tmp_path / name) for name in units)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0 and str(tmp_path) not in done.stderr, done.stderr
