@@ -80,9 +80,11 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
 
 def test_a_span_that_crosses_is_told_of_with_its_trace_within_the_promised_time(watched: Watched) -> None:
     trace = secrets.token_bytes(16)
-    send = lambda: watched.pipeline.send(
-        traces(watched.tenant, span("chat", CALLS, trace_id=trace, parent_span_id=PARENT))
-    )  # noqa: E731
+    call = {"trace_id": trace, "parent_span_id": PARENT}
+
+    def send() -> None:
+        watched.pipeline.send(traces(watched.tenant, span("chat", CALLS, **call)))
+
     for _ in range(3):
         send()
     count = "SELECT sum(model_calls) AS n FROM telemetry.runs WHERE tenant_id = {t:String}"
