@@ -49,13 +49,6 @@ def fill(engine: SchemaEngine, keeper: str) -> None:
         f"('canary', true, 1.25, '{{}}'), ('recompute', true, 3, '{{}}'), ('audit', false, 1, '{row}')"
     )
     engine.query(
-        "INSERT INTO telemetry.budget_events (at, event_id, episode, type, level, budget, measure, scope, tenant_id, subject, "
-        "used, usage_limit, notify) VALUES "
-        f"(now64(3), 'e1', 'one', 'crossed', 1, 'expensive run', 'spend_usd', 'run', '{keeper}', '{'ab' * 16}', 12, 10, true), "
-        f"(now64(3), 'e2', 'two', 'crossed', 1, 'a day', 'spend_usd', 'tenant', '{keeper}', '', 600, 500, false), "
-        f"(now64(3), 'e3', 'two', 'resolved', 0, 'a day', 'spend_usd', 'tenant', '{keeper}', '', 0, 500, false)"
-    )
-    engine.query(
         "INSERT INTO telemetry.dead_letters VALUES ('otel-spans', 0, 99, now64(3), now64(3), 'broken', unhex('ff41'))"
     )
     cross_budgets(engine)
