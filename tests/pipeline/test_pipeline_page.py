@@ -15,7 +15,8 @@ from tests.pipeline.otlp_messages import span, traces
 
 
 def test_what_was_just_sent_is_on_the_page_also_after_it_was_killed(proto: Pipeline, tenant: str) -> None:
-    model = build_all(f"{PROJECT}-{proto.stack.name}")["agents"]
+    built = build_all(f"{PROJECT}-{proto.stack.name}")
+    model = built["agents"]
     (runs,) = [panel for panel in model["panels"] if panel["title"] == "Runs" and panel["type"] == "stat"]
     url = page_url(proto.stack.settings)
     asked = f"{url}/api/dashboards/{model['uid']}/panels/{runs['id']}?from=now-15m&to=now&var-tenant={tenant}"
@@ -33,4 +34,4 @@ def test_what_was_just_sent_is_on_the_page_also_after_it_was_killed(proto: Pipel
     os.kill(before, signal.SIGKILL)
     proto.until(lambda: shown() == 2 and proto.pid("dashboards") != before, "the page is there again", 120)
     with urllib.request.urlopen(url, timeout=30) as answer:
-        assert f"/d/{PROJECT}-{proto.stack.name}-overview" in answer.url and answer.status == 200
+        assert answer.url == f"{url}/d/{built['overview']['uid']}" and answer.status == 200
