@@ -238,6 +238,8 @@ class Parts:
     grafana: GrafanaEndpoint | None = None
     dashboards: ClickHouseEndpoint | None = None
     """ClickHouse as Grafana reaches it, by the user who can only read; there where grafana is."""
+    further_shards: Sequence[ClickHouseEndpoint] = ()
+    """ClickHouse's shards from the second on: each with tables, rows and steps of its own."""
     costs: Sequence[PartCost] = ()
     """What the stack itself costs."""
 

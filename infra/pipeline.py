@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
 import pulumi
 
 from infra.config import PROJECT
 from infra.dashboards.alerts_config import shipped as alert_thresholds
-from infra.endpoints import KafkaAddress, Parts, Platform
+from infra.endpoints import Parts, Platform
 from infra.guard import check_account
 from infra.postdeploy.canary import Canary
 from infra.postdeploy.grafana import Dashboard, DataSource, Folder, Ground, Plugin
 from infra.postdeploy.grafana_alerts import RuleGroup
 from infra.postdeploy.grafana_contacts import contact_points, receivers
-from infra.postdeploy.ingest import Ingest
-from infra.postdeploy.migration_steps import Migrations
-from infra.postdeploy.price_scenarios import PriceScenarios
-from infra.postdeploy.prices import ModelPrices
-from infra.postdeploy.retention import Retention
-from infra.postdeploy.stack_costs import StackCosts
-from infra.postdeploy.tenants_table import Tenants
-from infra.schema import template_values
+from infra.postdeploy.schema import Schema, schema
 from infra.settings import Settings
+from infra.shards import everywhere_over_all, named
 from infra.worker.budgets.config import budgets_of
 
 
@@ -35,10 +28,10 @@ def deploy(settings: Settings, stack: str) -> None:
     budgets_of(settings)  # what is wrong with them is said before anything is touched
     platform = platform_of(settings, stack)
     parts = platform.parts
-    migrations, ingest = schema(settings, parts)
-    canary = prove(parts, migrations, ingest)
+    tables = schema(settings, parts)
+    canary = prove(parts, tables)
     platform.worker(after=[canary])
-    show(settings, stack, parts, after=[migrations])
+    show(settings, stack, parts, after=tables.asked)
 
     pulumi.export("otlpHttp", parts.otlp.http_url)
     pulumi.export("otlpGrpc", parts.otlp.grpc_target)
@@ -64,34 +57,6 @@ def platform_of(settings: Settings, stack: str) -> Platform:
     return LocalPlatform(settings, stack)
 
 
-def schema(settings: Settings, parts: Parts) -> tuple[Migrations, Ingest]:
-    """Topics, tables and what moves rows between them: reading begins when everything that it needs is there."""
-    clickhouse = parts.clickhouse
-    values = pulumi.Output.all(
-        servers=parts.kafka.bootstrap_servers, protocol=parts.kafka.security_protocol, folder=clickhouse.schema_folder
-    ).apply(lambda found: placeholders(settings, found))
-    migrations = Migrations("migrations", clickhouse, values)
-    after = pulumi.ResourceOptions(depends_on=[migrations])
-    prices = ModelPrices("model-prices", clickhouse, opts=after)
-    tenants = Tenants("tenants", clickhouse, settings, opts=after)
-    PriceScenarios("price-scenarios", clickhouse, opts=after)
-    StackCosts("stack-costs", clickhouse, parts.costs, opts=after)
-    # They name no broker, so that the TTLs are known in every preview.
-    Retention("retention", clickhouse, template_values(settings, KafkaAddress("", ""), ""), opts=after)
-    ingest = Ingest(
-        "ingest",
-        clickhouse,
-        values,
-        opts=pulumi.ResourceOptions(depends_on=[*parts.topics, migrations, prices, tenants]),
-    )
-    return migrations, ingest
-
-
-def placeholders(settings: Settings, found: dict[str, Any]) -> dict[str, Any]:
-    """What fills the placeholders of the SQL files."""
-    return template_values(settings, KafkaAddress(found["servers"], found["protocol"]), found["folder"])
-
-
 def show(settings: Settings, stack: str, parts: Parts, after: Sequence[pulumi.Resource]) -> None:
     """Dashboards and alerts in a folder of the stack's own, on a data source that can only read."""
     if parts.grafana is None or parts.dashboards is None:
@@ -104,6 +69,8 @@ def show(settings: Settings, stack: str, parts: Parts, after: Sequence[pulumi.Re
     in_folder = {model["uid"]: uid for model in models.values()}
     # One after the other, and the folder last: what Grafana refuses leaves no folder with half of it.
     groups = build_rule_groups(uid, receivers(settings, uid), settings.alertRunbookUrl)
+    if parts.further_shards:
+        models, groups = everywhere_over_all(models), everywhere_over_all(groups)
     ground = Ground("grafana-ground", parts.grafana, uid, {uid: title}, {uid: uid}, in_folder, groups)
     plugin = Plugin("grafana-plugin", parts.grafana, pulumi.ResourceOptions(depends_on=[ground]))
     source = DataSource(
@@ -127,13 +94,11 @@ def show(settings: Settings, stack: str, parts: Parts, after: Sequence[pulumi.Re
     pulumi.export("dashboard", pulumi.Output.format("{}/d/{}", parts.grafana.url, models["overview"]["uid"]))
 
 
-def prove(parts: Parts, migrations: Migrations, ingest: Ingest) -> Canary:
+def prove(parts: Parts, tables: Schema) -> Canary:
     """One trace through all of it, sent again only when a part, its configuration or the schema changed."""
-    trigger: dict[str, pulumi.Input[str]] = {
-        **parts.fingerprints,
-        **migrations.checksums,
+    trigger: dict[str, pulumi.Input[str]] = {**parts.fingerprints, **tables.checksums}
+    for number, ingest in enumerate(tables.ingest, 1):
         # Sorted: the engine gives a map back in another order than it was written.
-        "ingest": ingest.files.apply(lambda files: json.dumps(files, sort_keys=True)),
-    }
-    opts = pulumi.ResourceOptions(depends_on=[ingest])
+        trigger[named("ingest", number)] = ingest.files.apply(lambda files: json.dumps(files, sort_keys=True))
+    opts = pulumi.ResourceOptions(depends_on=[*tables.ingest, *tables.asked])
     return Canary("canary", parts.otlp, parts.clickhouse, trigger, opts=opts)

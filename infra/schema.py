@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -94,16 +95,29 @@ def structured_content() -> list[str]:
     return [alias["name"] for alias in [*table["content"], *table["tool_call_arguments"]] if alias.get("structured")]
 
 
-def template_values(settings: Settings, kafka: KafkaAddress, schema_folder: str) -> dict[str, Any]:
+def shards_of(settings: Settings) -> int:
+    """On how many shards the rows lie."""
+    return settings.clickhouseShards if settings.platform == "aws" else 1
+
+
+def template_values(
+    settings: Settings,
+    kafka: KafkaAddress,
+    schema_folder: str,
+    shard: int = 1,
+    since: Sequence[Sequence[int]] = (),
+) -> dict[str, Any]:
     """Every placeholder of the schema's SQL.
 
     `schema_folder` is where the server finds configs/otlp: an absolute path where the engine takes one (chdb), else
-    '' (the server's own format_schema_path).
+    '' (the server's own format_schema_path). `shard`: whose tables they are, from 1; `since`: from which message on (Unix
+    ms) there are how many shards, the oldest first (docs/decisions/0009-shards.md).
     """
     return {
         "database": DATABASE,
         "storage_policy": STORAGE_POLICY,
         "replicated": settings.platform == "aws" and settings.clickhouseReplicas > 1,
+        "shards": {"count": shards_of(settings), "number": shard, "since": [list(entry) for entry in since]},
         "default_env": settings.env,
         # With a credential the tenant is who signed in, whatever a span says.
         "tenant_of_record": settings.collectorAuth == "none",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
@@ -17,7 +18,8 @@ from infra.aws.jobs import Job, Jobs, watch_seconds
 from infra.aws.keylist_sync import METRIC as KEY_LIST_AGE
 from infra.aws.load_balancer import LoadBalancer
 from infra.emf import namespace
-from infra.worker.positions import GROUPS
+from infra.shards import named
+from infra.worker.positions import GROUPS, group_of
 from infra.worker.pulse import FIGURE, HEARTBEAT, SINCE_DONE
 
 LAG_SECONDS = 300
@@ -109,6 +111,7 @@ def tasks(context: Context) -> Iterator[Alarm]:
         "canary": settings.workerCanarySeconds,
         "budgets": settings.workerBudgetSeconds,
     }
+    every |= {f"recompute-{shard}": every["recompute"] for shard in range(2, settings.clickhouseShards + 1)}
     for step, seconds in every.items():
         yield Source(ours, {"Step": step}).alarm(
             f"worker-{step}-stuck",
@@ -248,13 +251,14 @@ def brokers(cluster: pulumi.Input[str], count: int) -> Iterator[Alarm]:
     )
 
 
-def lag(cluster: pulumi.Input[str]) -> Iterator[Alarm]:
+def lag(cluster: pulumi.Input[str], shards: int = 1) -> Iterator[Alarm]:
     """How far ClickHouse is behind, as MSK sees it: ours to know, whoever owns the cluster."""
     name = "Cluster Name"
-    for topic, group in GROUPS.items():
+    for topic, shard in itertools.product(GROUPS, range(1, shards + 1)):
+        group = group_of(topic, shard)
         yield Source("AWS/Kafka", {name: cluster, "Consumer Group": group, "Topic": topic}).alarm(
-            f"kafka-lag-{topic}",
-            f"ClickHouse needs more than {LAG_SECONDS // 60} minutes to catch up with {topic}.",
+            named(f"kafka-lag-{topic}", shard),
+            f"ClickHouse{f', shard {shard},' if shard > 1 else ''} needs more than {LAG_SECONDS // 60} minutes to catch up with {topic}.",
             "EstimatedMaxTimeLag",
             "Maximum",
             LAG_SECONDS,

@@ -53,7 +53,7 @@ class Alarms(pulumi.ComponentResource):
             *tasks(context),
             *nodes(args.machines),
             *(brokers(args.kafka_cluster, args.broker_count) if args.broker_count else []),
-            *(lag(args.kafka_cluster) if args.lag_known else []),
+            *(lag(args.kafka_cluster, context.settings.clickhouseShards) if args.lag_known else []),
             *(jobs_missed(context, args.jobs, args.scheduled) if args.jobs else []),
         ]
         for alarm in wanted:

@@ -67,9 +67,10 @@ def _network(s: Settings, monthly_gib: Decimal) -> Iterator[Line]:
     if not s.networkVpcId:
         yield Line("nat-hour", HOURS * (s.networkZones if s.networkNat == "zone" else 1))
         yield Line("endpoint-hour", HOURS * len(s.networkEndpoints) * s.networkZones)
-    # Collector to broker, broker to its other replicas, broker to ClickHouse: zones-1 of zones times across a border.
+    # Collector to broker, broker to its other replicas, broker to each of ClickHouse's shards: zones-1 of zones times across
+    # a border.
     across = Decimal(s.networkZones - 1) / s.networkZones
-    yield Line("zone-transfer", monthly_gib * (2 * across + (s.kafkaReplication - 1)))
+    yield Line("zone-transfer", monthly_gib * ((1 + s.clickhouseShards) * across + (s.kafkaReplication - 1)))
 
 
 def _kafka(s: Settings) -> Iterator[Line]:
@@ -81,9 +82,9 @@ def _kafka(s: Settings) -> Iterator[Line]:
 
 
 def _clickhouse(s: Settings) -> Iterator[Line]:
-    nodes = s.clickhouseReplicas
+    nodes = s.clickhouseShards * s.clickhouseReplicas
     yield Line(f"node-hour/{s.clickhouseInstanceType}", HOURS * nodes)
-    keepers = 3 if nodes > 1 else 0
+    keepers = 3 if s.clickhouseReplicas > 1 else 0
     if keepers:
         yield Line(f"node-hour/{s.clickhouseKeeperInstanceType}", HOURS * keepers)
     slow = s.clickhouseSlowGiB * nodes

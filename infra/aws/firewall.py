@@ -75,6 +75,8 @@ def table(settings: Settings) -> Iterator[Rule]:
     if settings.collectorInternal:
         yield Rule("worker", "load_balancer", HTTPS, "canary")
     yield Rule("grafana", "clickhouse", CLICKHOUSE_HTTPS, "queries")
+    if settings.clickhouseShards > 1 and settings.clickhouseReplicas == 1:
+        yield Rule("clickhouse", "clickhouse", CLICKHOUSE_NATIVE, "queries over all shards")
     if settings.clickhouseReplicas > 1:
         yield Rule("clickhouse", "clickhouse", INTERSERVER, "replicas fetch parts")
         yield Rule("clickhouse", "clickhouse", CLICKHOUSE_NATIVE, "queries over all replicas")

@@ -103,7 +103,7 @@ class Floors(Resource, module="aws", name="Floors"):
 
 
 KAFKA = ("kafkaVersion", "kafkaBrokersPerZone", "kafkaStorageMaxGiB")
-CLICKHOUSE = ("clickhouseHotGiB", "clickhouseSlowGiB")
+CLICKHOUSE = ("clickhouseShards", "clickhouseHotGiB", "clickhouseSlowGiB")
 REASONS = {
     "awsAccount": "everything would be made anew there, and what is here forgotten; make a stack of its own",
     "awsRegion": "everything would be made anew there, and all data here deleted; make a stack of its own",

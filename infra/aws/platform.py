@@ -120,7 +120,7 @@ class AwsPlatform(pulumi.ComponentResource):
         """Jobs and alarms. Silence is an alarm too, so they come once the worker speaks."""
         context, settings, key = self._context, self._context.settings, self._key
         after = context.options(self, depends_on=[worker])
-        scheduled = [self._clickhouse.backup_job()]
+        scheduled = self._clickhouse.backup_jobs()
         subnets, group = self._network.private_subnet_ids, self._firewall.worker
         jobs = Jobs("jobs", JobsArgs(context, self._cluster, self._image, subnets, group, key, scheduled), after)
         own_brokers = settings.kafkaMode == "provisioned"
@@ -186,7 +186,8 @@ class AwsPlatform(pulumi.ComponentResource):
         url = pulumi.Output.all(otlp.http_url, rollout.running).apply(lambda found: found[0])
         return Parts(
             kafka=self._kafka.endpoint,
-            clickhouse=self._clickhouse.endpoint,
+            clickhouse=self._clickhouse.endpoints[0],
+            further_shards=self._clickhouse.endpoints[1:],
             otlp=replace(otlp, http_url=url),
             fingerprints={
                 "kafka": self._kafka.fingerprint,
@@ -197,7 +198,7 @@ class AwsPlatform(pulumi.ComponentResource):
             costs=part_costs(self._context.settings),
             grafana=self._grafana.endpoint if self._grafana else None,
             dashboards=replace(
-                self._clickhouse.endpoint,
+                self._clickhouse.endpoints[0],
                 user=pulumi.Output.from_input("dashboards"),
                 # Grafana is in the network; the step only reads what it needs to know.
                 access=self._clickhouse.access_of("dashboards"),
@@ -207,13 +208,18 @@ class AwsPlatform(pulumi.ComponentResource):
     def _worker_parts(self) -> Parts:
         """The same endpoints as the worker sees them: inside of the network, as a user of its own."""
         keys, region = self._collector.key_list, self._context.settings.awsRegion
-        inside = replace(
-            self.parts.clickhouse,
-            user=pulumi.Output.from_input("worker"),
-            access=self._clickhouse.access_of("worker"),
-        )
+        inside = [
+            replace(
+                shard,
+                user=pulumi.Output.from_input("worker"),
+                access=self._clickhouse.access_of("worker", shard=number),
+            )
+            for number, shard in enumerate(self._clickhouse.endpoints, 1)
+        ]
         canary = access_input(KeptKeyBucketCredential, region=region, bucket=keys.bucket_name, key=keys.key)
-        return replace(self.parts, clickhouse=inside, otlp=replace(self.parts.otlp, access=canary))
+        return replace(
+            self.parts, clickhouse=inside[0], further_shards=inside[1:], otlp=replace(self.parts.otlp, access=canary)
+        )
 
     def _outputs(self) -> dict[str, pulumi.Input[Any]]:
         settings, clickhouse = self._context.settings, self._clickhouse
@@ -225,7 +231,7 @@ class AwsPlatform(pulumi.ComponentResource):
             "clickhouseUsers": pulumi.Output.all(**clickhouse.users),
             "readPassword": "aws secretsmanager get-secret-value --secret-id <an ARN of clickhouseUsers>",
             "tenantTokens": f"telemetry tenants add TENANT --name {self._context.stack}",
-            reach.OUTPUT: reach.output(clickhouse.endpoint, self._kafka.endpoint),
+            reach.OUTPUT: reach.output(clickhouse.endpoints, self._kafka.endpoint),
             "estimatedMonthlyCost": estimate(settings).as_output(),
         }
         if self._grafana is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +15,13 @@ if TYPE_CHECKING:  # the command line reads the output without Pulumi
 OUTPUT = "access"
 
 
-def output(clickhouse: ClickHouseEndpoint, kafka: KafkaEndpoint) -> dict[str, pulumi.Input[Any]]:
+def output(shards: Sequence[ClickHouseEndpoint], kafka: KafkaEndpoint) -> dict[str, pulumi.Input[Any]]:
     """The output's value."""
+    clickhouse = shards[0]
+    further = {"furtherShards": [shard.access for shard in shards[1:]]} if len(shards) > 1 else {}
     return {
         "clickhouse": {"address": clickhouse.address_inputs(), "access": clickhouse.access},
+        **further,
         "schemaFolder": clickhouse.schema_folder,
         "kafka": {
             "bootstrap_servers": kafka.bootstrap_servers,
@@ -36,11 +39,14 @@ class Reach:
     schema_folder: str
     kafka: KafkaAddress
     """What ClickHouse's tables read from; it answers inside of its network only."""
+    further_shards: tuple[Access, ...] = ()
+    """The same address on each shard from the second on."""
 
     @property
     def instance_ids(self) -> list[str]:
         """ClickHouse's nodes, where a tunnel leads to one of them."""
-        return list(getattr(self.clickhouse_access, "instance_ids", ()))
+        accesses = (self.clickhouse_access, *self.further_shards)
+        return [id_ for access in accesses for id_ in getattr(access, "instance_ids", ())]
 
 
 def reach(outputs: Mapping[str, Any], stack: str) -> Reach:
@@ -54,6 +60,7 @@ def reach(outputs: Mapping[str, Any], stack: str) -> Reach:
             access_from_dict(found["clickhouse"]["access"]),
             found["schemaFolder"],
             KafkaAddress(**found["kafka"]),
+            tuple(access_from_dict(access) for access in found.get("furtherShards", [])),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(

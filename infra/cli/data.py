@@ -8,16 +8,20 @@ import re
 import sys
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from infra.cli.console import Name, console
-from infra.cli.reach import clickhouse
+from infra.cli.reach import clickhouse, each_shard, reach_of
 from infra.config import file_settings
 from infra.endpoints import KafkaAddress
 from infra.errors import UserError
 from infra.paths import SQL
+from infra.shards import for_readers
+
+if TYPE_CHECKING:  # slow to import, and every command imports this file
+    from infra.worker.backfill import Backfill
 
 
 def register(app: typer.Typer) -> None:
@@ -58,24 +62,29 @@ def backfill(
     name: Name = "local",
 ) -> None:
     """Rebuilds rollups, runs and the trace index of a window from deduplicated raw. Stop it and run it again."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-    from infra.worker.backfill import Backfill
     from infra.worker.backfill import backfill as rebuild
 
     start = _when(from_, "--from")
     end = _when(to, "--to") if to else None
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with clickhouse(name) as client, Progress(*columns, console=console) as bars:
-        task = bars.add_task("hours", total=None)
+    for shard, client in each_shard(reach_of(name)):
+        where = f"shard {shard}: " if shard > 1 else ""
+        with Progress(*columns, console=console) as bars:
+            task = bars.add_task("hours", total=None)
 
-        def show(state: Backfill) -> None:
-            text = f"hours ({state.minutes:,} tenant minutes, {state.spans:,} spans)"
-            bars.update(task, total=state.hours_total or None, completed=state.hours_done, description=text)
+            def show(state: Backfill, bars: Progress = bars, task: TaskID = task, where: str = where) -> None:
+                text = f"{where}hours ({state.minutes:,} tenant minutes, {state.spans:,} spans)"
+                bars.update(task, total=state.hours_total or None, completed=state.hours_done, description=text)
 
-        done = rebuild(client, start, end, tenant or None, show, restart=restart)
+            _print_rebuilt(rebuild(client, start, end, tenant or None, show, restart=restart), where)
+
+
+def _print_rebuilt(done: Backfill, where: str) -> None:
     console.print(
-        f"{'continued and ' if done.continued else ''}rebuilt {done.minutes:,} tenant minutes from {done.spans:,} spans"
+        where
+        + f"{'continued and ' if done.continued else ''}rebuilt {done.minutes:,} tenant minutes from {done.spans:,} spans"
         + (
             f"; {done.refused:,} left as they are: their raw rows are, or may be, deleted already"
             if done.refused
@@ -120,7 +129,8 @@ def _last_audit(name: str, repair: bool) -> None:
             "audits find, and `telemetry backfill` rebuilds a window"
         )
     with clickhouse(name) as client:
-        rows = client.query((SQL / "queries" / "worker_last_audit.sql").read_text()).result_rows
+        text = (SQL / "queries" / "worker_last_audit.sql").read_text()
+        rows = client.query(for_readers(client, text)).result_rows
     if not rows:
         raise UserError("the worker has recorded no audit in the last day; `telemetry status` shows whether it runs")
     ok, detail, ago = rows[0]

@@ -50,11 +50,11 @@ class PendingMigrations:
         with `diff` the changed lines of their queries too."""
         for effect in self.effects:
             console.print(effect, style="bold", highlight=False)
-        for inputs in sorted(self.pending, key=lambda found: found["number"]):
+        for inputs in sorted(self.pending, key=lambda found: (found.get("shard", 1), found["number"])):
             sql = inputs["sql"]
             if sql == UNKNOWN:
                 sql = sql_before_the_brokers(settings, inputs["name"])
-            show_migration(console, inputs["name"], inputs["kind"], sql)
+            show_migration(console, inputs["name"], inputs["kind"], sql, int(inputs.get("shard", 1)))
         pending_dashboards.show(console, self.dashboards, diff)
 
 
@@ -68,7 +68,8 @@ def sql_before_the_brokers(settings: Settings, name: str) -> str:
     return next(file.rendered(values).sql for file in migration_files() if file.name == name)
 
 
-def show_migration(console: Console, name: str, kind: str, sql: str) -> None:
+def show_migration(console: Console, name: str, kind: str, sql: str, shard: int = 1) -> None:
     """Prints one pending migration."""
-    console.print(f"\npending migration {name} ({kind}):", style="bold", highlight=False)
+    where = f" on shard {shard}" if shard > 1 else ""
+    console.print(f"\npending migration {name}{where} ({kind}):", style="bold", highlight=False)
     console.print(Syntax(sql, "sql", background_color="default", word_wrap=True))

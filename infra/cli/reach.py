@@ -37,7 +37,7 @@ def reach_of(name: str, found: Settings | None = None) -> Reach:
 
 @contextmanager
 def clickhouse(name: str, wait_seconds: float = 15) -> Iterator[Client]:
-    """A client on the stack's ClickHouse."""
+    """A client on the stack's ClickHouse; of several shards on the first."""
     from infra.clickhouse import connect
 
     found = file_settings(name)
@@ -48,6 +48,15 @@ def clickhouse(name: str, wait_seconds: float = 15) -> Iterator[Client]:
         address, access = reached.clickhouse, reached.clickhouse_access
     with connect(address, access, wait_seconds=wait_seconds) as client:
         yield client
+
+
+def each_shard(reached: Reach) -> Iterator[tuple[int, Client]]:
+    """Every shard's number, and a client on it as long as it is its turn."""
+    from infra.clickhouse import connect
+
+    for number, access in enumerate((reached.clickhouse_access, *reached.further_shards), 1):
+        with connect(reached.clickhouse, access) as client:
+            yield number, client
 
 
 def otlp_address(name: str) -> OtlpAddress:

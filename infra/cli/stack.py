@@ -180,19 +180,19 @@ def migrate(
 
 def _show_plan(name: str, found: Settings) -> None:
     from infra.cli.pending import show_migration
-    from infra.cli.reach import reach_of
-    from infra.clickhouse import connect
+    from infra.cli.reach import each_shard, reach_of
     from infra.postdeploy.migration_runner import plan
     from infra.postdeploy.migrations import migration_files
     from infra.schema import template_values
 
     reached = reach_of(name, found)
-    values = template_values(found, reached.kafka, reached.schema_folder)
-    with connect(reached.clickhouse, reached.clickhouse_access) as client:
-        pending = plan(client, [file.rendered(values) for file in migration_files()])
-    for item in pending:
-        show_migration(console, item.migration.name, item.kind, ";\n\n".join(item.remaining) + ";")
-    console.print(f"{len(pending)} pending" if pending else "nothing is pending: the live tables are up to date")
+    pending = 0
+    for shard, client in each_shard(reached):
+        values = template_values(found, reached.kafka, reached.schema_folder, shard)
+        for item in plan(client, [file.rendered(values) for file in migration_files()]):
+            show_migration(console, item.migration.name, item.kind, ";\n\n".join(item.remaining) + ";", shard)
+            pending += 1
+    console.print(f"{pending} pending" if pending else "nothing is pending: the live tables are up to date")
 
 
 def down(name: Name = "local") -> None:

@@ -7,6 +7,7 @@ from rich.table import Table
 from infra.cli.console import console
 from infra.errors import UserError
 from infra.paths import SQL
+from infra.shards import for_readers
 
 MEANING = {
     "audit": "differences between Kafka, rows and rollups",
@@ -27,7 +28,7 @@ def print_worker(name: str) -> None:
 
     try:
         with clickhouse(name, wait_seconds=1) as client:
-            rows = client.query((SQL / "queries" / "worker_status.sql").read_text()).result_rows
+            rows = client.query(for_readers(client, (SQL / "queries" / "worker_status.sql").read_text())).result_rows
     except (UserError, ClickHouseError) as error:
         console.print(f"the worker's results can't be read: {error}", style="yellow", markup=False)
         return

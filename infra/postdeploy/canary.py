@@ -22,6 +22,7 @@ from infra.endpoints import (
 from infra.errors import UserError
 from infra.paths import SQL
 from infra.postdeploy.clickhouse_inputs import clickhouse_inputs, client_of
+from infra.shards import for_readers
 
 if TYPE_CHECKING:  # slow to import, and the Pulumi program only declares this step
     from clickhouse_connect.driver.client import Client
@@ -71,7 +72,7 @@ def probe(otlp: OtlpAddress, headers: Mapping[str, str], client: Client, timeout
                 raise UserError(f"the canary's trace was not accepted by the collector: {refused}") from None
             time.sleep(0.2)
     accepted = time.monotonic()
-    query = (SQL / "queries" / "canary.sql").read_text()
+    query = for_readers(client, (SQL / "queries" / "canary.sql").read_text())
     at = datetime.datetime.fromtimestamp(started / 1e9, datetime.UTC)
     parameters = {"tenant": TENANT, "started": at, "trace_id": trace_id.hex()}
     error = ""

@@ -15,6 +15,7 @@ from infra.postdeploy.clickhouse_inputs import clickhouse_inputs, client_of
 from infra.postdeploy.migrations import Migration as MigrationSql
 from infra.postdeploy.migrations import MigrationFile, migration_files
 from infra.postdeploy.step import StepProvider
+from infra.shards import named
 
 if TYPE_CHECKING:  # slow to import, and the Pulumi program only declares this step
     from clickhouse_connect.driver.client import Client
@@ -74,8 +75,11 @@ class Migration(Resource, module="postdeploy", name="Migration"):
         clickhouse: ClickHouseEndpoint,
         values: pulumi.Input[str],
         opts: pulumi.ResourceOptions | None = None,
+        shard: int = 1,
     ):
+        further: dict[str, Any] = {"shard": shard} if shard > 1 else {}
         props: dict[str, Any] = {
+            **further,
             "number": file.number,
             "name": file.name,
             "kind": file.kind,
@@ -83,7 +87,7 @@ class Migration(Resource, module="postdeploy", name="Migration"):
             "sql": pulumi.Output.from_input(values).apply(lambda text: rendered_sql(file, text)),
             **clickhouse_inputs(clickhouse),
         }
-        super().__init__(MigrationProvider(), file.name, props, opts)
+        super().__init__(MigrationProvider(), named(file.name, shard), props, opts)
 
 
 class Migrations(pulumi.ComponentResource):
@@ -99,6 +103,7 @@ class Migrations(pulumi.ComponentResource):
         values: Values,
         opts: pulumi.ResourceOptions | None = None,
         files: Sequence[MigrationFile] | None = None,
+        shard: int = 1,
     ):
         super().__init__("agent-telemetry:postdeploy:Migrations", name, None, opts)
         text = pulumi.Output.json_dumps(values)
@@ -106,6 +111,6 @@ class Migrations(pulumi.ComponentResource):
         previous: list[pulumi.Resource] = []
         for file in files:
             chained = pulumi.ResourceOptions(parent=self, depends_on=previous)
-            previous = [Migration(file, clickhouse, text, chained)]
+            previous = [Migration(file, clickhouse, text, chained, shard)]
         self.checksums = {file.name: file.checksum for file in files}
         self.register_outputs({"applied": [file.name for file in files]})

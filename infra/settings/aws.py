@@ -129,8 +129,17 @@ class KafkaSettings(BaseModel):
 class ClickHouseSettings(BaseModel):
     """ClickHouse on EC2."""
 
+    clickhouseShards: int = Field(
+        1,
+        ge=1,
+        le=16,
+        description="Parts into which the traces are divided, each with nodes, disks and tables of its own. Never lowered; stored rows stay where they are.",
+    )
     clickhouseReplicas: int = Field(
-        1, ge=1, le=3, description="ClickHouse nodes, one a zone, each with all data. Above 1 three Keepers are made."
+        1,
+        ge=1,
+        le=3,
+        description="ClickHouse nodes a shard, one a zone, each with all of its data. Above 1 three Keepers are made.",
     )
     clickhouseInstanceType: str = Field("m7g.large", description="A node's size, arm64.")
     clickhouseKeeperInstanceType: str = Field("t4g.small", description="A Keeper's size, arm64.")

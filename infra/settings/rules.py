@@ -181,6 +181,8 @@ def _msk(s: Settings) -> Iterator[str]:
 def _clickhouse(s: Settings) -> Iterator[str]:
     if s.clickhouseReplicas > s.networkZones:
         yield f"clickhouseReplicas: {s.clickhouseReplicas}, and there are {s.networkZones} zones: one node a zone"
+    if s.clickhouseShards > 1 and s.tenantReaders:
+        yield "clickhouseShards: tenantReaders ask the rows of one shard only; leave one of the two out"
     if s.clickhouseReplicas > 1 and s.networkZones < 3:
         yield "clickhouseReplicas: replicas need three Keepers, one a zone: set networkZones to 3"
     for key in ("clickhouseInstanceType", "clickhouseKeeperInstanceType"):

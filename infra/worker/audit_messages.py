@@ -52,16 +52,22 @@ def _partition(client: Client, at: Position, since_ms: int, blank: BlankCounter)
     return AuditRow(name, expected, int(found), expected - int(found), ", ".join(notes))
 
 
-def messages(client: Client, since_ms: int, settled: Callable[[], Any]) -> list[AuditRow]:
+def messages(
+    client: Client, since_ms: int, settled: Callable[[], Any], shards: int = 1, remembered_ms: int = 0
+) -> list[AuditRow]:
     """Rows of every message that arrived since then: each span (or log record) of a message must be stored.
 
     A message is short when fewer rows came of it than it had, however often it arrived. Messages that look short
-    are looked at again after `settled()`: the views of one message don't commit at one moment.
+    are looked at again after `settled()`: the views of one message don't commit at one moment. `shards`: on which a
+    message's spans lie; messages that some shard read before `remembered_ms` are not compared.
     """
-    table = statements.rows(client, "audit/messages", since=since_ms)
+    query: dict[str, Any] = {"name": "audit/messages", "since": since_ms}
+    if shards > 1:
+        query |= {"name": "audit/messages_of_shards", "shards": shards, "remembered": remembered_ms}
+    table = statements.rows(client, **query)
     if any(row[3] for row in table):
         settled()
-        table = statements.rows(client, "audit/messages", since=since_ms)
+        table = statements.rows(client, **query)
     return [
         AuditRow(
             f"rows of messages {topic}",

@@ -32,6 +32,8 @@ class WorkerConfig:
     metrics_access: Any
     """infra.endpoints.MetricsAccess"""
     settings: Settings
+    further_shards: tuple[Any, ...] = ()
+    """infra.endpoints.Access of each of ClickHouse's shards from the second on, at the same address."""
     budgets: list[Budget] = field(default_factory=list)
     webhook_secret: Any = None
     """infra.webhook_secret.WebhookSecret: there when budgetWebhookUrl is."""
@@ -64,6 +66,7 @@ def _parsed(text: str) -> WorkerConfig:
         access_from_dict(values["otlp_access"]),
         access_from_dict(values["metrics_access"]),
         Settings.model_validate(values["settings"]),
+        tuple(access_from_dict(access) for access in values.get("further_shards", [])),
         **_of_budgets(values),
     )
 
@@ -88,8 +91,10 @@ def written_config(settings: Settings, parts: Parts, webhook_secret: AccessInput
     budgets = written(budgets_of(settings))
 
     def write(values: dict[str, Any]) -> str:
+        further = {"further_shards": values["further_shards"]} if values["further_shards"] else {}
         return json.dumps(
             {
+                **further,
                 "budgets": budgets,
                 "webhook_secret": values["webhook_secret"],
                 "kafka": asdict(KafkaAddress(values["bootstrap"], values["protocol"])),
@@ -114,5 +119,6 @@ def written_config(settings: Settings, parts: Parts, webhook_secret: AccessInput
         kafka_access=parts.kafka.access,
         clickhouse_access=parts.clickhouse.access,
         otlp_access=parts.otlp.access,
+        further_shards=[shard.access for shard in parts.further_shards],
         metrics_access=parts.otlp.metrics,
     ).apply(write)

@@ -11,6 +11,8 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from types import MappingProxyType
+from typing import Any
 
 from clickhouse_connect.driver.client import Client
 
@@ -18,7 +20,7 @@ from infra.clickhouse import connect
 from infra.worker.config import WorkerConfig
 from infra.worker.pulse import Pulse
 from infra.worker.results import StepResult, record
-from infra.worker.steps import Step, steps
+from infra.worker.steps import Step, steps, steps_of_a_shard
 
 log = logging.getLogger("infra.worker")
 STOP_SECONDS = 1.0
@@ -36,16 +38,35 @@ def run(config: WorkerConfig) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    run_steps(steps(config), lambda: connect(config.clickhouse, config.clickhouse_access), stop)
+    run_steps(steps(config), lambda: connect(config.clickhouse, config.clickhouse_access), stop, further_steps(config))
     return 0
 
 
-def run_steps(named: Mapping[str, tuple[float, Step]], connection: Connect, stop: threading.Event) -> None:
+def further_steps(config: WorkerConfig) -> dict[str, tuple[float, Step, Connect]]:
+    """The steps of each further shard, with its own connection: recompute-2, tidy-2, …"""
+
+    def connection(access: Any) -> Connect:
+        return lambda: connect(config.clickhouse, access)
+
+    return {
+        f"{name}-{number}": (seconds, step, connection(access))
+        for number, access in enumerate(config.further_shards, 2)
+        for name, (seconds, step) in steps_of_a_shard(config).items()
+    }
+
+
+def run_steps(
+    own: Mapping[str, tuple[float, Step]],
+    connection: Connect,
+    stop: threading.Event,
+    further: Mapping[str, tuple[float, Step, Connect]] = MappingProxyType({}),
+) -> None:
     """Runs the steps until `stop` is set; returns within STOP_SECONDS of it."""
+    named = {**{name: (*item, connection) for name, item in own.items()}, **further}
     pulse = Pulse(named)
     threads = [
-        threading.Thread(target=_repeat, args=(name, seconds, step, connection, stop, pulse), name=name, daemon=True)
-        for name, (seconds, step) in named.items()
+        threading.Thread(target=_repeat, args=(name, seconds, step, way, stop, pulse), name=name, daemon=True)
+        for name, (seconds, step, way) in named.items()
     ]
     threads.append(threading.Thread(target=pulse.run, args=(stop,), name="pulse", daemon=True))
     log.info("worker started: %s", ", ".join(f"{name} every {item[0]:g} s" for name, item in named.items()))
@@ -87,7 +108,7 @@ def _once(name: str, step: Step, client: Client, failed: str, pulse: Pulse) -> s
         failure = _say_failure(name, error, failed)
         # When ClickHouse is what failed, this fails too; the log has it.
         with contextlib.suppress(Exception):
-            record(client, name, StepResult(False, -1, {"error": str(error)}))
+            record(client, _recorded(name), StepResult(False, -1, {"error": str(error)}))
         return failure
     pulse.done(name, result.value)
     if failed:
@@ -95,8 +116,13 @@ def _once(name: str, step: Step, client: Client, failed: str, pulse: Pulse) -> s
     if result.say:
         log.info("%s: %s", name, result.say)
     if result.record:
-        record(client, name, result)
+        record(client, _recorded(name), result)
     return ""
+
+
+def _recorded(name: str) -> str:
+    """A shard keeps its results itself, under the name that the step has everywhere."""
+    return re.sub(r"-\d+$", "", name)
 
 
 def _say_failure(name: str, error: Exception, before: str) -> str:

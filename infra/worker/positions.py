@@ -16,7 +16,7 @@ _QUIET.addHandler(logging.NullHandler())
 _QUIET.propagate = False
 
 GROUPS = {"otel-spans": "clickhouse-otel-spans", "otel-events": "clickhouse-otel-events"}
-"""Topic and the consumer group by which ClickHouse reads it."""
+"""Topic and the consumer group by which ClickHouse reads it; a further shard's ends in its number."""
 
 
 @dataclass(frozen=True)
@@ -33,26 +33,33 @@ class Position:
     """The next offset that ClickHouse will read; None: nothing was read yet."""
 
 
+def group_of(topic: str, shard: int) -> str:
+    """The consumer group by which a shard reads the topic."""
+    return GROUPS[topic] if shard == 1 else f"{GROUPS[topic]}-{shard}"
+
+
 def read_positions(
-    kafka: KafkaAddress, credential: Mapping[str, str] = NO_CREDENTIAL, timeout: float = 10.0
+    kafka: KafkaAddress, credential: Mapping[str, str] = NO_CREDENTIAL, timeout: float = 10.0, shard: int = 1
 ) -> list[Position]:
-    """Every partition's position. The committed offset is asked first: what is stored lies at or above it.
+    """Every partition's position of one shard. The committed offset is asked first: what is stored lies at or above it.
 
     Raises UserError when the broker does not answer or a topic is missing.
     """
     try:
-        return [position for topic in GROUPS for position in _topic(kafka, credential, topic, timeout)]
+        return [position for topic in GROUPS for position in _topic(kafka, credential, topic, timeout, shard)]
     except KafkaException as error:
         raise UserError(
             f"Kafka at {kafka.bootstrap_servers} did not answer: {error.args[0].str()}; `telemetry status` shows its state"
         ) from None
 
 
-def _topic(kafka: KafkaAddress, credential: Mapping[str, str], topic: str, timeout: float) -> list[Position]:
+def _topic(
+    kafka: KafkaAddress, credential: Mapping[str, str], topic: str, timeout: float, shard: int
+) -> list[Position]:
     # A consumer of ClickHouse's group that never joins it. The admin client's way to a group's offsets ended the whole
     # process with a segmentation fault while a broker was just coming back (librdkafka 2.16.0).
     consumer = Consumer(
-        {**kafka.client_properties(credential), "group.id": GROUPS[topic], "enable.auto.commit": False},
+        {**kafka.client_properties(credential), "group.id": group_of(topic, shard), "enable.auto.commit": False},
         # Without a logger of its own the library writes every failed connection to stderr.
         logger=_QUIET,
     )

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import cast
 
 from clickhouse_connect.driver.client import Client
 
+from infra.clickhouse import connect
 from infra.postdeploy.canary import TENANT, probe
+from infra.shards import OverAll
 from infra.webhook_secret import KeptSecret
-from infra.worker.audit import audit
+from infra.worker.audit import Shard, audit_shards
 from infra.worker.blank_messages import blank_counter
 from infra.worker.budgets.evaluate import LEASE, Evaluate
 from infra.worker.budgets.notify import NOTIFY_SECONDS, Notify
@@ -70,8 +74,13 @@ class Audit:
         seconds = self.config.settings.workerAuditSeconds + AUDIT_OVERLAP
         since = server_ms(client) - seconds * 1000
         with self.config.kafka_access.open() as credential:
-            positions = read_positions(self.config.kafka, credential)
-            report = audit(client, positions, since, repair=True, blank=blank_counter(self.config.kafka, credential))
+            kafka = self.config.kafka
+            shards = [Shard(client, read_positions(kafka, credential))]
+            with ExitStack() as opened:
+                for number, access in enumerate(self.config.further_shards, 2):
+                    other = opened.enter_context(connect(self.config.clickhouse, access))
+                    shards.append(Shard(other, read_positions(kafka, credential, shard=number)))
+                report = audit_shards(shards, since, repair=True, blank=blank_counter(kafka, credential))
         wrong = [row for row in report.rows if row.difference]
         said = "; ".join(f"{row.name}: expected {row.expected}, found {row.found}" for row in wrong)
         return StepResult(report.ok, len(wrong), {"rows": report.as_dicts()}, True, said)
@@ -95,13 +104,28 @@ def tidy_step(client: Client) -> StepResult:
     return StepResult(True, deleted, record=bool(deleted))
 
 
+def over_all(config: WorkerConfig, step: Step) -> Step:
+    """The step as one that asks all shards; what it writes it writes to the first."""
+    if not config.further_shards:
+        return step
+    return lambda client: step(cast(Client, OverAll(client)))
+
+
+def steps_of_a_shard(config: WorkerConfig) -> dict[str, tuple[float, Step]]:
+    """What is done on each further shard by itself; the others are done once."""
+    return {"recompute": (config.settings.workerRecomputeSeconds, Recompute()), "tidy": (TIDY_SECONDS, tidy_step)}
+
+
 def steps(config: WorkerConfig) -> dict[str, tuple[float, Step]]:
     """Every step by name: seconds between two runs, and what to run."""
     settings = config.settings
     lease = Lease(LEASE)
     tell = bool(settings.budgetWebhookUrl)
     found: dict[str, tuple[float, Step]] = {
-        "budgets": (settings.workerBudgetSeconds, Evaluate(config.budgets, settings.env, tell, lease)),
+        "budgets": (
+            settings.workerBudgetSeconds,
+            over_all(config, Evaluate(config.budgets, settings.env, tell, lease)),
+        ),
     }
     if tell:
         secret = KeptSecret(config.webhook_secret)

@@ -1,6 +1,7 @@
 {# OTLP as JSON, as the collector's Kafka exporter writes it: hex ids, 64-bit integers as strings, enums as numbers.
    Everything is read as text, so that an odd value spoils itself and not the whole message; lists stay raw OTLP JSON. #}
 {% import 'macros/otlp.sql' as otlp with context %}
+{% import 'macros/shards.sql' as shard with context %}
 {% set expand_message = 'topic, partition, offset, message_ts, ingest_ts, oldest_nano, newest_nano, hour_nano' %}
 
 {% macro any_type() -%}
@@ -104,6 +105,10 @@ SELECT
     tupleElement(span, 'links') AS read_links
 FROM {{ source }}
 ARRAY JOIN spans AS span
+{%- if shards.count > 1 %}
+
+WHERE {{ shard.kept(id_bytes("tupleElement(span, 'traceId')"), "tupleElement(span, 'spanId'), tupleElement(span, 'startTimeUnixNano')") }}
+{%- endif %}
 {%- endmacro %}
 
 {# A step of its own for these: with the attributes in one query, planning took twice the time of the two. #}
@@ -169,6 +174,10 @@ SELECT
     arrayMap(x -> {{ any_text('x') }}, tupleElement(tupleElement(record, 'attributes'), 'value')) AS attribute_values
 FROM {{ source }}
 ARRAY JOIN records AS record
+{%- if shards.count > 1 %}
+
+WHERE {{ shard.kept(id_bytes("tupleElement(record, 'traceId')"), "if(toUInt64OrZero(tupleElement(record, 'timeUnixNano')) = 0, tupleElement(record, 'observedTimeUnixNano'), tupleElement(record, 'timeUnixNano'))") }}
+{%- endif %}
 {%- endmacro %}
 
 {% set log_steps = [('opened', log_opened), ('resources', log_resources), ('scopes', log_scopes), ('decoded', logs)] %}

@@ -2,6 +2,7 @@
    tupleElement(span, 'name'), not span.name: to resolve the latter, the planner lists every subcolumn of the type, at more
    than a millisecond a name and block. #}
 {% import 'macros/otlp.sql' as otlp with context %}
+{% import 'macros/shards.sql' as shard with context %}
 {% set expand_message = 'topic, partition, offset, message_ts, ingest_ts, oldest_nano, newest_nano, hour_nano' %}
 
 {% macro spans_columns() %}
@@ -73,6 +74,10 @@ SELECT
     tupleElement(span, 'links') AS read_links
 FROM {{ source }}
 ARRAY JOIN spans AS span
+{%- if shards.count > 1 %}
+
+WHERE {{ shard.kept("tupleElement(span, 'trace_id')", "tupleElement(span, 'span_id'), tupleElement(span, 'start_time_unix_nano')") }}
+{%- endif %}
 {%- endmacro %}
 
 {# A step of its own for these: with the attributes in one query, planning took twice the time of the two. #}
@@ -138,6 +143,10 @@ SELECT
     {{ otlp.texts("mapValues(tupleElement(record, 'attributes'))") }} AS attribute_values
 FROM {{ source }}
 ARRAY JOIN records AS record
+{%- if shards.count > 1 %}
+
+WHERE {{ shard.kept("tupleElement(record, 'trace_id')", "if(tupleElement(record, 'time_unix_nano') = 0, tupleElement(record, 'observed_time_unix_nano'), tupleElement(record, 'time_unix_nano'))") }}
+{%- endif %}
 {%- endmacro %}
 
 {% set log_steps = [('opened', log_opened), ('resources', log_resources), ('scopes', log_scopes), ('decoded', logs)] %}

@@ -29,7 +29,7 @@ SETTINGS
     kafka_aws_region = '{{ kafka.iam_region }}',
 {% endif %}
     kafka_topic_list = '{{ topic }}',
-    kafka_group_name = 'clickhouse-{{ topic }}',
+    kafka_group_name = 'clickhouse-{{ topic }}{{ '-' ~ shards.number if shards.number > 1 }}',
 {{ decode.format_settings(message) }},
     -- What can't be parsed is a row with _error, which a view moves to dead_letters.
     kafka_handle_error_mode = 'stream',

@@ -9,7 +9,7 @@
 REPLACE ({% for column in columns %}CAST({{ column }}, 'String') AS {{ column }}{{ ', ' if not loop.last }}{% endfor %}
 {%- endmacro %}
 
-CREATE DATABASE IF NOT EXISTS {{ database }}_tenant{{ " ENGINE = Replicated('/clickhouse/databases/" ~ database ~ "_tenant', '{shard}', '{replica}')" if replicated }};
+CREATE DATABASE IF NOT EXISTS {{ database }}_tenant{{ " ENGINE = Replicated('/clickhouse/databases/" ~ database ~ "_tenant" ~ ("-" ~ shards.number if shards.number > 1 else "") ~ "', '{shard}', '{replica}')" if replicated }};
 
 CREATE OR REPLACE VIEW {{ database }}_tenant.spans AS
 SELECT * EXCEPT (topic, partition, offset)

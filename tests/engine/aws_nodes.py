@@ -2,7 +2,7 @@
 
 A node fetches its bundle and its secrets only if its role allows exactly these, mounts only what is attached to it, serves
 HTTPS with its certificate, and where there are several, each must accept the others' certificates. ClickHouse itself is
-one real engine behind all nodes.
+one real engine behind all nodes of a shard.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 import re
 import shlex
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,8 @@ class Nodes:
     """ClickHouse's HTTP interface; its `default` has no password."""
     folder: Path
     applied: list[Apply] = field(default_factory=list)
+    further_shard: Callable[[int], int] = lambda _: 0
+    """The same interface of a further shard's engine."""
     fail: dict[str, str] = field(default_factory=dict)
     """Node to what goes wrong when it applies its bundle next."""
 
@@ -147,8 +150,10 @@ class Nodes:
         """Starts the node's HTTPS interface, or gives a running one its new certificate and users."""
         users = {found["username"]: found["password"] for name, found in secrets.items() if name.startswith("users.")}
 
+        port = self.engine_port if plan["shard"] == 1 else self.further_shard(plan["shard"])
+
         def answer(method: str, path: str, headers: Headers, body: bytes) -> Answer:
-            return self._query(users, plan["replicated"], method, path, headers, body)
+            return self._query(port, users, plan["replicated"], method, path, headers, body)
 
         server = self._servers.get(instance)
         if server is None:
@@ -158,7 +163,7 @@ class Nodes:
         self._note()
 
     def _query(
-        self, users: dict[str, str], several: bool, method: str, path: str, headers: Headers, body: bytes
+        self, port: int, users: dict[str, str], several: bool, method: str, path: str, headers: Headers, body: bytes
     ) -> Answer:
         """One request as a signed-in user; the engine behind knows its operator and `dashboards` only."""
         try:
@@ -176,7 +181,7 @@ class Nodes:
             here = _without_keeper(here, several)
         except NodeError as error:
             return 500, {"X-ClickHouse-Exception-Code": "80"}, str(error).encode()
-        return forward(self.engine_port, method, path, kept, here)
+        return forward(port, method, path, kept, here)
 
     def _note(self) -> None:
         """For the stand-in session-manager-plugin: a machine that is gone listens no more."""

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from infra.local.toolchain import ensure
 from infra.paths import ROOT
+from infra.shards import CLUSTER
 from tests.engine.aws_doors import Authority, Doors
 from tests.engine.aws_engine import OWN, Engine
 from tests.engine.aws_internet import Collector, Registry, Workspaces, registry
@@ -33,6 +34,11 @@ PYTHON = """#!/bin/sh
 exec "{python}" "$@"
 """
 
+ALONE = (
+    f"<clickhouse><tcp_port>9000</tcp_port><remote_servers><{CLUSTER}><shard><replica><host>127.0.0.1</host><port>9000</port>"
+    f"</replica></shard></{CLUSTER}></remote_servers></clickhouse>"
+)
+
 
 @dataclass
 class World:
@@ -42,6 +48,8 @@ class World:
     cloud: StandInCloud
     plane: ControlPlane
     clickhouse: Front
+    further_shards: dict[int, Front]
+    """Number to engine, of those that a node has served."""
     nodes: Nodes
     doors: Doors
     collector: Collector
@@ -69,9 +77,10 @@ class World:
         environment = {**self.environment, "PULUMI_BACKEND_URL": (folder / "state").as_uri()}
         return Engine(stack, folder, self.cloud.toolchain.pulumi_root, environment)
 
-    def rows(self, query: str) -> str:
+    def rows(self, query: str, shard: int = 1) -> str:
         """ClickHouse's answer, as who runs the server sees it."""
-        answer = self.clickhouse.post(query)
+        front = self.clickhouse if shard == 1 else self.further_shards[shard]
+        answer = front.post(query)
         assert answer.status == 200, answer.text
         return answer.text.strip()
 
@@ -86,11 +95,16 @@ def aws_world(folder: Path) -> Iterator[World]:
             (cloud.bin / name).chmod(0o755)
         given = {"domainName": OWN["collectorDomain"], "status": "ISSUED", "arn": OWN["collectorCertificateArn"]}
         cloud.state.put(Resource(CERTIFICATE, OWN["collectorCertificateArn"], outputs=given))
-        clickhouse = Front(folder / "clickhouse")
-        clickhouse.start()
-        stack.callback(clickhouse.stop)
+        clickhouse = _engine(folder / "clickhouse", stack)
+        further: dict[int, Front] = {}
+
+        def further_shard(number: int) -> int:
+            if number not in further:
+                further[number] = _engine(folder / f"clickhouse-{number}", stack)
+            return further[number].port
+
         (folder / "nodes").mkdir()
-        nodes = Nodes(cloud.state, clickhouse.port, folder / "nodes")
+        nodes = Nodes(cloud.state, clickhouse.port, folder / "nodes", further_shard=further_shard)
         stack.callback(nodes.close)
         plane = stack.enter_context(control_plane(cloud.state))
         plane.on_command = nodes.command
@@ -102,4 +116,14 @@ def aws_world(folder: Path) -> Iterator[World]:
         doors.open(r"g-[0-9a-z]+\.grafana-workspace\.eu-central-1\.amazonaws\.com", workspaces.answer)
         doors.open(rf"{OWN['awsAccount']}\.dkr\.ecr\.eu-central-1\.amazonaws\.com", images.ecr)
         doors.open(r"public\.ecr\.aws", images.public)
-        yield World(folder, cloud, plane, clickhouse, nodes, doors, collector, workspaces, images)
+        yield World(folder, cloud, plane, clickhouse, further, nodes, doors, collector, workspaces, images)
+
+
+def _engine(folder: Path, stack: ExitStack) -> Front:
+    """A shard's engine. It has no native port: of all shards it knows itself alone."""
+    front = Front(folder)
+    (folder / "config.d").mkdir(parents=True)
+    (folder / "config.d" / "60-shards.xml").write_text(ALONE)
+    front.start()
+    stack.callback(front.stop)
+    return front

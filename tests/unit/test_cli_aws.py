@@ -284,7 +284,7 @@ def test_outputs_of_an_up_that_broke_off_are_named(outputs: dict[str, Any]) -> N
 @pytest.fixture
 def clickhouse(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
     """A deployed dev stack: its outputs, and a client that answers what the test says where ClickHouse would be."""
-    state = SimpleNamespace(rows=[], asked=[], opened=[])
+    state = SimpleNamespace(rows=[], asked=[], opened=[], sharded=False)
 
     class Client:
         def raw_query(self, text: str, fmt: str) -> bytes:
@@ -293,7 +293,8 @@ def clickhouse(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
 
         def query(self, text: str) -> SimpleNamespace:
             state.asked.append(text)
-            return SimpleNamespace(result_rows=state.rows)
+            shards = [(int(state.sharded),)]
+            return SimpleNamespace(result_rows=shards if "system.databases" in text else state.rows)
 
         def close(self) -> None:
             """Nothing is open."""

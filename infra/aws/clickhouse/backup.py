@@ -48,6 +48,8 @@ class BackupConfig:
     secret_arn: str
     ca_pem: str
     bucket: str
+    folder: str = ""
+    """Below full/ and increment/: of a further shard."""
 
 
 @dataclass(frozen=True)
@@ -84,19 +86,19 @@ def finished(s3: Any, bucket: str, name: str) -> bool:
     return any(item["Key"] == f"{name}/{DONE}" for item in found.get("Contents", []))
 
 
-def choose(full: Sequence[str], now: datetime) -> tuple[str, str]:
+def choose(full: Sequence[str], now: datetime, folder: str = "") -> tuple[str, str]:
     """The new backup's name, and the full one that it is based on ('': it becomes one itself)."""
     stamp = now.strftime(STAMP)
     for name in reversed(full):
-        made = datetime.strptime(name.removeprefix(FULL), STAMP).replace(tzinfo=UTC)
+        made = datetime.strptime(name.removeprefix(FULL + folder), STAMP).replace(tzinfo=UTC)
         if now - made < timedelta(days=FULL_EVERY_DAYS):
-            return f"{INCREMENT}{stamp}", name
-    return f"{FULL}{stamp}", ""
+            return f"{INCREMENT}{folder}{stamp}", name
+    return f"{FULL}{folder}{stamp}", ""
 
 
-def make(ch: Client, s3: Any, bucket: str, now: datetime) -> Backup:
+def make(ch: Client, s3: Any, bucket: str, now: datetime, folder: str = "") -> Backup:
     """Makes one backup and returns when it is complete. Raises UserError when it is not."""
-    name, base = choose(complete(s3, bucket, FULL), now)
+    name, base = choose(complete(s3, bucket, FULL + folder), now, folder)
     quoted = ", ".join(sql_string(database) for database in DATABASES)
     try:
         databases = [row[0] for row in ch.query(_sql("databases", databases=quoted)).result_rows]
@@ -150,7 +152,7 @@ def run(config: BackupConfig, now: datetime) -> Backup:
             said.append(f"{host}: {error}")
             continue
         try:
-            return make(ch, client("s3", config.region), config.bucket, now)
+            return make(ch, client("s3", config.region), config.bucket, now, config.folder)
         finally:
             opened.__exit__(None, None, None)
     raise UserError("no node makes a backup:\n" + "\n".join(said))

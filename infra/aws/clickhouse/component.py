@@ -1,11 +1,11 @@
-"""ClickHouse on EC2: one to three nodes, each with all data, Keepers beside them when there are several, a
-ClickHouseEndpoint out."""
+"""ClickHouse on EC2: shards of one to three nodes, each with all of its shard's data, Keepers beside them when there are
+several, a ClickHouseEndpoint a shard out."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pulumi
@@ -27,6 +27,7 @@ from infra.aws.jobs import Job
 from infra.aws.kafka import Kafka
 from infra.aws.network import Network
 from infra.endpoints import ClickHouseEndpoint, access_input
+from infra.shards import named
 
 INTERSERVER = "interserver"
 BACKUP_VARIABLE = "AGENT_TELEMETRY_BACKUP"
@@ -44,9 +45,10 @@ class ClickHouseArgs:
 
 
 class ClickHouse(pulumi.ComponentResource):
-    """The nodes. `endpoint` is the migrator's; `access_of` and `users` are for the others."""
+    """The nodes. `endpoints` are the migrator's; `access_of` and `users` are for the others."""
 
-    endpoint: ClickHouseEndpoint
+    endpoints: list[ClickHouseEndpoint]
+    """Each shard's."""
     fingerprint: pulumi.Output[str]
     host: str
     node_names: list[str]
@@ -63,7 +65,7 @@ class ClickHouse(pulumi.ComponentResource):
         super().__init__("agent-telemetry:aws:ClickHouse", name, None, opts)
         context, options = args.context, args.context.options(self)
         self._args, self._name = args, name
-        self.node_names = names.servers(context)
+        self.node_names, self._shards = names.servers(context), names.shards(context)
         zone = names.zone(context)
         self.host = names.host(context)
         dns = aws.route53.Zone(
@@ -76,9 +78,9 @@ class ClickHouse(pulumi.ComponentResource):
         self._dns_zone_id = dns.zone_id
         self._certificates = Certificates(f"{name}-certificates", context, args.key_arn, options)
         self.ca_pem = self._certificates.ca_pem
-        replicated = len(self.node_names) > 1
+        several = len(self.node_names) > 1
         secrets = Users(
-            f"{name}-users", context, args.key_arn, [*names.users(context), *([INTERSERVER] * replicated)], options
+            f"{name}-users", context, args.key_arn, [*names.users(context), *([INTERSERVER] * several)], options
         )
         self._secrets, self.users = secrets, {user: secrets.arns[user] for user in names.users(context)}
         self._storage = Storage(f"{name}-storage", context, args.key_arn, options)
@@ -99,15 +101,18 @@ class ClickHouse(pulumi.ComponentResource):
             options,
         )
         nodes: list[Node] = []
-        for index, node in enumerate(self.node_names):
-            before = [nodes[-1].applied] if nodes else keepers.applied
-            nodes.append(self._node(index, node, keepers.hosts, before))
+        for number, shard in enumerate(self._shards, 1):
+            for index, node in enumerate(shard):
+                before = [nodes[-1].applied] if nodes else keepers.applied
+                # Where a shard has one node, the shards' nodes are spread over the zones.
+                zone_index = (number - 1 + index) % len(args.network.zones)
+                nodes.append(self._node(number, zone_index, node, keepers.hosts, before))
         self.instance_ids, self.machines = [node.instance_id for node in nodes], [*keepers.nodes, *nodes]
         self.fingerprint = pulumi.Output.all(*[node.applied.sha256 for node in nodes]).apply(" ".join)
         kind = InVpc if context.settings.clickhouseReach == "direct" else Tunnel
         # Known once the last node serves: whoever uses the endpoint comes after.
         ready = pulumi.Output.all(*[node.applied.said for node in nodes])
-        self.endpoint = ClickHouseEndpoint(
+        first = ClickHouseEndpoint(
             host=ready.apply(lambda _: self.host),
             port=pulumi.Output.from_input(names.HTTPS_PORT),
             user=pulumi.Output.from_input("migrator"),
@@ -116,34 +121,48 @@ class ClickHouse(pulumi.ComponentResource):
             schema_folder=pulumi.Output.from_input(""),
             access=self.access_of("migrator", kind),
         )
+        further = range(2, len(self._shards) + 1)
+        self.endpoints = [
+            first,
+            *(replace(first, access=self.access_of("migrator", kind, number)) for number in further),
+        ]
         self.register_outputs({"host": self.host, "instanceIds": self.instance_ids})
 
-    def access_of(self, user: str, kind: type = InVpc) -> dict[str, Any]:
-        """How `user` gets in: from inside of the network, or by a tunnel."""
+    def access_of(self, user: str, kind: type = InVpc, shard: int = 1) -> dict[str, Any]:
+        """How `user` gets in to a shard: from inside of the network, or by a tunnel."""
         args: dict[str, pulumi.Input[Any]] = {
             "region": self._args.context.settings.awsRegion,
             "secret_arn": self.users[user],
             "ca_pem": self.ca_pem,
         }
         if kind is Tunnel:
-            args["instance_ids"] = self.instance_ids
+            ids = dict(zip(self.node_names, self.instance_ids, strict=True))
+            args["instance_ids"] = [ids[node] for node in self._shards[shard - 1]]
         elif len(self.node_names) > 1:
-            args["hosts"] = self._hosts()
+            args["hosts"] = self._hosts(shard)
         return access_input(kind, **args)
 
-    def _hosts(self) -> list[str]:
-        """The nodes' own names, in the order in which they are asked."""
-        return [f"{node}.{names.zone(self._args.context)}" for node in self.node_names]
+    def _hosts(self, shard: int) -> list[str]:
+        """The shard's nodes' own names, in the order in which they are asked."""
+        return [f"{node}.{names.zone(self._args.context)}" for node in self._shards[shard - 1]]
 
-    def backup_job(self) -> Job:
-        """What makes the backups (backup.py): a task of the worker's image, now and then."""
+    def backup_jobs(self) -> list[Job]:
+        """What makes the backups (backup.py), a shard each: a task of the worker's image, now and then."""
+        return [self._backup_job(shard) for shard in range(1, len(self._shards) + 1)]
+
+    def _backup_job(self, shard: int) -> Job:
         args, context = self._args, self._args.context
-        hosts = self._hosts()
         known = {"secret_arn": self.users["worker"], "ca_pem": self.ca_pem, "bucket": self.backup_bucket}
-        fixed = {"region": context.settings.awsRegion, "hosts": hosts, "port": names.HTTPS_PORT}
+        fixed: dict[str, Any] = {
+            "region": context.settings.awsRegion,
+            "hosts": self._hosts(shard),
+            "port": names.HTTPS_PORT,
+        }
+        if shard > 1:
+            fixed["folder"] = f"shard-{shard}/"
         text = pulumi.Output.all(**known).apply(lambda found: json.dumps({**fixed, **found}, sort_keys=True))
         return Job(
-            "backup",
+            named("backup", shard),
             "infra.aws.clickhouse.backup",
             context.settings.clickhouseBackupSchedule,
             ["--config-env", BACKUP_VARIABLE],
@@ -154,7 +173,7 @@ class ClickHouse(pulumi.ComponentResource):
             ),
         )
 
-    def _node(self, index: int, node: str, keepers: list[str], before: list[Any]) -> Node:
+    def _node(self, shard: int, zone_index: int, node: str, keepers: list[str], before: list[Any]) -> Node:
         args, storage = self._args, self._storage
         context, settings = args.context, args.context.settings
         host = f"{node}.{names.zone(context)}"
@@ -189,15 +208,18 @@ class ClickHouse(pulumi.ComponentResource):
             ),
             context.options(self),
         )
-        several = len(self.node_names) > 1
-        others = "the others serve meanwhile" if several else "the only node: queries fail, ingest waits in Kafka"
+        others = "the only node: queries fail, ingest waits in Kafka"
+        if settings.clickhouseReplicas > 1:
+            others = "the others serve meanwhile"
+        elif len(self._shards) > 1:
+            others = "its shard's only node: queries over all shards fail, its ingest waits in Kafka"
         return Node(
             node,
             NodeArgs(
                 context=context,
                 host=host,
-                zone=args.network.zones[index],
-                subnet_id=args.network.private_subnet_ids[index],
+                zone=args.network.zones[zone_index],
+                subnet_id=args.network.private_subnet_ids[zone_index],
                 security_group_id=args.firewall.clickhouse,
                 instance_type=settings.clickhouseInstanceType,
                 key_arn=args.key_arn,
@@ -214,7 +236,7 @@ class ClickHouse(pulumi.ComponentResource):
                     ),
                     VolumeArgs("slow", names.SLOW, settings.clickhouseSlowGiB, settings.clickhouseSlowType),
                 ],
-                bundle=lambda known: self._bundle(node, host, keepers, known),
+                bundle=lambda known: self._bundle(shard, node, host, keepers, known),
                 known={
                     "secrets": secrets,
                     "ca_pem": self.ca_pem,
@@ -232,12 +254,13 @@ class ClickHouse(pulumi.ComponentResource):
             context.options(self),
         )
 
-    def _bundle(self, node: str, host: str, keepers: list[str], known: Mapping[str, Any]) -> str:
+    def _bundle(self, shard: int, node: str, host: str, keepers: list[str], known: Mapping[str, Any]) -> str:
         settings = self._args.context.settings
         networks = [known["cidr"], *settings.clickhouseAllowedCidrs]
-        values = ServerValues(node, host, networks, known["data"], known["backups"], keepers)
+        cluster = [self._hosts(number) for number in range(1, len(self._shards) + 1)]
+        values = ServerValues(node, host, networks, known["data"], known["backups"], keepers, shard, cluster)
         plan = {
-            **server_plan(node, host, bool(keepers)),
+            **server_plan(node, host, bool(keepers), shard, len(self._shards)),
             "region": settings.awsRegion,
             **{key: known[key] for key in ("secrets", "ca_pem", "certificate", "volumes")},
         }

@@ -16,6 +16,7 @@ from infra.paths import CONFIGS
 from infra.schema import DATABASE
 from infra.settings import Settings
 from infra.settings.instances import memory_gib
+from infra.shards import ALL, CLUSTER
 from infra.templates import render
 from infra.worker.statements import ROLLUPS
 
@@ -39,7 +40,10 @@ class ServerValues:
     data_bucket: str
     backup_bucket: str
     keepers: Sequence[str]
-    """Their host names; none with a single server."""
+    """Their host names; none without replicas."""
+    shard: int = 1
+    cluster: Sequence[Sequence[str]] = ()
+    """Every shard's servers by their host names."""
 
 
 def package() -> dict[str, str]:
@@ -69,6 +73,7 @@ def server_files(settings: Settings, values: ServerValues) -> dict[str, str]:
         "dashboards_password_sha256": "",
         "dashboards_networks": values.networks,
         "readers": settings.tenantReaders,
+        "over_all_shards": [ALL] * (len(values.cluster) > 1),
     }
     region = settings.awsRegion
     ours = {
@@ -76,6 +81,10 @@ def server_files(settings: Settings, values: ServerValues) -> dict[str, str]:
         "node": values.node,
         "host": values.host,
         "keepers": values.keepers,
+        "shard": values.shard,
+        "cluster": CLUSTER,
+        "shards": values.cluster,
+        "over_all_shards": [ALL] * (len(values.cluster) > 1),
         "networks": values.networks,
         "rollups": list(ROLLUPS.values()),
         "fsync": settings.clickhouseFsync,
@@ -92,7 +101,8 @@ def server_files(settings: Settings, values: ServerValues) -> dict[str, str]:
     }
     files = {f"{names.SERVER_CONFIG}/{name}": render(SHARED / name, shared) for name in ("config.xml", "users.xml")}
     for path in sorted(OURS.glob("*.d/*.xml")):
-        if values.keepers or path.name != "50-replication.xml":
+        wanted = {"50-replication.xml": bool(values.keepers), "60-shards.xml": len(values.cluster) > 1}
+        if wanted.get(path.name, True):
             files[f"{names.SERVER_CONFIG}/{path.parent.name}/{path.name}"] = render(path, ours)
     for path in sorted((CONFIGS / "otlp").glob("*.proto")):
         files[f"{names.SCHEMAS}/{path.name}"] = path.read_text()
@@ -125,8 +135,9 @@ def agent_config(region: str, node: str, log_group: str, mounts: Sequence[str], 
     return render(OURS / "cloudwatch-agent.json", {**values, "mounts": list(mounts), "logs": list(logs)})
 
 
-def server_plan(node: str, host: str, replicated: bool) -> dict[str, Any]:
+def server_plan(node: str, host: str, replicated: bool, shard: int = 1, shards: int = 1) -> dict[str, Any]:
     """What apply/ does for a server beside writing its files."""
+    databases = [DATABASE, f"{DATABASE}_tenant", *([ALL] if shards > 1 else [])]
     return {
         **_plan("server", SERVER_UNIT, node, host, names.SERVER_CONFIG),
         "folders": [names.HOT, names.SLOW, names.LOGS],
@@ -134,7 +145,9 @@ def server_plan(node: str, host: str, replicated: bool) -> dict[str, Any]:
         "error_log": f"{names.LOGS}/clickhouse-server.err.log",
         "replicated": replicated,
         # All that is in them is on every node (docs/decisions/0008-replicas.md).
-        "databases": [DATABASE, f"{DATABASE}_tenant"] if replicated else [],
+        "databases": databases if replicated else [],
+        "shard": shard,
+        "cluster": CLUSTER if shards > 1 else "",
         "https_port": names.HTTPS_PORT,
         "tls_port": names.HTTPS_PORT,
     }

@@ -41,9 +41,18 @@ def users(context: Context) -> list[str]:
     return [*USERS, *(f"reader-{tenant}" for tenant in context.settings.tenantReaders)]
 
 
+def shards(context: Context) -> list[list[str]]:
+    """The ClickHouse nodes' short names by shard. The first shard's are called as if there were no other."""
+    replicas = range(1, context.settings.clickhouseReplicas + 1)
+    return [
+        [f"clickhouse-{number}" if shard == 1 else f"clickhouse-s{shard}-{number}" for number in replicas]
+        for shard in range(1, context.settings.clickhouseShards + 1)
+    ]
+
+
 def servers(context: Context) -> list[str]:
-    """The ClickHouse nodes' short names."""
-    return [f"clickhouse-{number}" for number in range(1, context.settings.clickhouseReplicas + 1)]
+    """The same of all shards, in the order in which they are changed."""
+    return [node for nodes in shards(context) for node in nodes]
 
 
 def keepers(context: Context) -> list[str]:

@@ -129,13 +129,13 @@ class TestOneNode:
         assert set(records) == {"clickhouse-1.dev.agent-telemetry.internal", "clickhouse.dev.agent-telemetry.internal"}
 
     def test_the_endpoint_goes_through_a_tunnel_or_directly(self) -> None:
-        endpoint = self.clickhouse.endpoint
+        endpoint = self.clickhouse.endpoints[0]
         assert value(endpoint.host) == "clickhouse.dev.agent-telemetry.internal"
         assert (value(endpoint.port), value(endpoint.user), value(endpoint.secure)) == (8443, "migrator", True)
         assert endpoint.access["class"].endswith(f":{Tunnel.__name__}")
         assert value(endpoint.access["args"]["instance_ids"][0]) == "clickhouse-1-id"
         _, direct = declare(clickhouseReach="direct", clickhouseAllowedCidrs=["10.9.0.0/16"])
-        assert direct.endpoint.access["class"].endswith(f":{InVpc.__name__}")
+        assert direct.endpoints[0].access["class"].endswith(f":{InVpc.__name__}")
 
     @pytest.mark.parametrize(("more", "expected"), [({}, None), (SEVERAL, NODES)])
     def test_the_worker_stays_with_one_node(self, more: dict[str, Any], expected: list[str] | None) -> None:
@@ -230,14 +230,14 @@ class TestBackupJob:
     cloud, clickhouse = declare(**SEVERAL)
 
     def test_it_is_told_everything_but_secrets(self) -> None:
-        job = self.clickhouse.backup_job()
+        job = self.clickhouse.backup_jobs()[0]
         told = json.loads(value(next(iter(job.environment.values()))))
         assert BackupConfig(**told).hosts == [f"{node}.dev.agent-telemetry.internal" for node in NODES]
         assert told["secret_arn"].endswith("clickhouse-users-worker") and "canary" not in str(told)
         assert job.arguments[1] in job.environment and job.schedule == settings().clickhouseBackupSchedule
 
     def test_it_may_list_backups_and_read_one_secret(self) -> None:
-        statements = value(self.clickhouse.backup_job().statements)
+        statements = value(self.clickhouse.backup_jobs()[0].statements)
         assert [item["Action"] for item in statements] == [
             "s3:ListBucket",
             "secretsmanager:GetSecretValue",

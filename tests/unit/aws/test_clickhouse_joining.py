@@ -52,7 +52,7 @@ class Replica:
             machine.folder / "bin/hostnamectl", f'#!/bin/sh\ntest "$1" = set-hostname && echo "$2" > {named}\n'
         )
         machine.script(machine.folder / "bin/uname", f"#!/bin/sh\ncat {named} 2>/dev/null || echo ip-10-80-0-1\n")
-        machine.plan.update({"replicated": True, "databases": ["telemetry", "telemetry_tenant"]})
+        machine.plan.update({"replicated": True, "databases": ["telemetry", "telemetry_tenant"], "shard": 1})
 
     def asked(self) -> list[str]:
         path = self.folder / "queries"
@@ -141,6 +141,23 @@ def test_a_lost_volume_is_filled_by_the_others(replica: Replica) -> None:
         assert asked.index(dropped) < asked.index(created)
 
 
+def test_a_further_shard_s_databases_lie_elsewhere_in_keeper(replica: Replica) -> None:
+    """Under one path the shards would be one database, and what one of them makes would be made on all."""
+    (replica.folder / "keeper").write_text("1\n")
+    replica.machine.plan.update({"shard": 2, "databases": ["telemetry", "telemetry_tenant", "telemetry_all"]})
+    replica.machine.apply()
+    asked = [line.partition(" ")[2] for line in replica.asked()]
+    assert [line.partition(" SETTINGS")[0] for line in asked if "CREATE" in line] == [
+        f"CREATE DATABASE {name} ENGINE = Replicated('/clickhouse/databases/{name}-2', '{{shard}}', '{{replica}}')"
+        for name in ("telemetry", "telemetry_tenant", "telemetry_all")
+    ]
+    assert (
+        "SYSTEM DROP DATABASE REPLICA 'clickhouse-1' FROM SHARD '2' FROM ZKPATH '/clickhouse/databases/telemetry-2' WITH TABLES"
+        in asked
+    )
+    assert any("name = '2|clickhouse-1'" in line for line in asked)
+
+
 def test_a_single_nodes_database_is_refused(replica: Replica) -> None:
     (replica.folder / "engine-telemetry").write_text("Atomic\n")
     with pytest.raises(Failed, match=r"telemetry is of engine Atomic.*docs/operations\.md"):
@@ -166,5 +183,5 @@ def test_the_plan_names_them(several: bool, expected: list[str]) -> None:
 
 def test_the_macros_are_those_of_the_configuration() -> None:
     text = Path("configs/clickhouse/aws/config.d/50-replication.xml").read_text()
-    assert re.search(rf"<shard>{databases.SHARD}</shard>\s*<replica>\{{\{{ node \}}\}}</replica>", text)
+    assert re.search(r"<shard>\{\{ shard \}\}</shard>\s*<replica>\{\{ node \}\}</replica>", text)
     assert ast.parse(Path(databases.__file__).read_text(), feature_version=(3, 9))

@@ -73,6 +73,12 @@ def server(files: Files, plan: Mapping[str, Any]) -> dict[str, str]:
             f"<clickhouse><interserver_http_credentials><user>{escape(found['username'])}</user>"
             f"<password>{escape(found['password'])}</password></interserver_http_credentials></clickhouse>\n"
         )
+        if plan.get("cluster"):
+            # By this a node proves to another one that it asks in the name of who asked it.
+            written[f"{CONFIG}/config.d/92-cluster.xml"] = (
+                f"<clickhouse><remote_servers><{plan['cluster']}><secret>{escape(found['password'])}</secret>"
+                f"</{plan['cluster']}></remote_servers></clickhouse>\n"
+            )
     return written
 
 

@@ -15,7 +15,6 @@ from .service import query
 
 FRAGMENT = "/etc/clickhouse-server/config.d/95-joining.xml"
 KEEP_HOST_NAME = "/etc/cloud/cloud.cfg.d/99-agent-telemetry.cfg"
-SHARD = "1"
 JOIN_SECONDS = 600
 LOG_ENTRIES = 10_000
 """Keeper's log of DDL. A node that was away for no more than this does it in its order, Kafka tables last; for longer, it
@@ -64,10 +63,10 @@ def _make(plan: Mapping[str, Any], name: str) -> None:
             f"database {name} is of engine {engine}: it was made when there was one node, and its tables can't become "
             "replicated ones. Make a new stack and restore a backup into it (docs/operations.md)"
         )
-    path = f"/clickhouse/databases/{name}"
+    path = f"/clickhouse/databases/{name}" + (f"-{plan['shard']}" if plan["shard"] > 1 else "")
     if _known(plan, path):
         # This node has been in Keeper before, and its volume is a new one: what it had is gone, the others have it.
-        replica = f"'{plan['name']}' FROM SHARD '{SHARD}' FROM ZKPATH '{path}'"
+        replica = f"'{plan['name']}' FROM SHARD '{plan['shard']}' FROM ZKPATH '{path}'"
         query(plan, f"SYSTEM DROP DATABASE REPLICA {replica} WITH TABLES", JOIN_SECONDS)
         say(f"{plan['name']}: its volume holds no {name}; all of it comes from the other nodes")
     engine = f"Replicated('{path}', '{{shard}}', '{{replica}}') SETTINGS logs_to_keep = {LOG_ENTRIES}"
@@ -75,7 +74,7 @@ def _make(plan: Mapping[str, Any], name: str) -> None:
 
 
 def _known(plan: Mapping[str, Any], path: str) -> bool:
-    asked = f"SELECT count() FROM system.zookeeper WHERE path = '{path}/replicas' AND name = '{SHARD}|{plan['name']}'"
+    asked = f"SELECT count() FROM system.zookeeper WHERE path = '{path}/replicas' AND name = '{plan['shard']}|{plan['name']}'"
     try:
         return query(plan, asked) != "0"
     except Failed as error:
