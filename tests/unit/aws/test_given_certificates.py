@@ -260,7 +260,11 @@ class TestWhatNodesGet:
         cloud, clickhouse = self.declared(step)
         for text in (value(clickhouse.ca_pem), json.loads(bundle(cloud, "keeper-1")["plan.json"])["ca_pem"]):
             assert text == f"CA CERTIFICATE\n{CA.pem.strip()}\n"
-        for access in (clickhouse.endpoint.access, clickhouse.access_of("worker"), clickhouse.access_of("dashboards")):
+        for access in (
+            clickhouse.endpoints[0].access,
+            clickhouse.access_of("worker"),
+            clickhouse.access_of("dashboards"),
+        ):
             assert value(access["args"]["ca_pem"]) == f"CA CERTIFICATE\n{CA.pem.strip()}\n"
         signs = {made.name for made in cloud.of("tls:index/locallySignedCert:LocallySignedCert")}
         assert len(signs) == (6 if step == "own+given" else 0)
