@@ -17,7 +17,16 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from confluent_kafka import Producer
 
-from infra.endpoints import ClickHouseAddress, Direct, KafkaAddress, NoCredential, NoSignIn, OnePage, OtlpAddress, access_input
+from infra.endpoints import (
+    ClickHouseAddress,
+    Direct,
+    KafkaAddress,
+    NoCredential,
+    NoSignIn,
+    OnePage,
+    OtlpAddress,
+    access_input,
+)
 from infra.settings import parse_settings
 from tests.pipeline.clickhouse_front import Front
 from tests.pipeline.worker_front import front_with_the_schema  # noqa: F401

@@ -169,7 +169,9 @@ def test_no_policy_is_wider_than_its_part() -> None:
             assert not [action for action in actions if "*" in action]
             if item["Resource"] == "*":
                 bounded = item.get("Condition", {}).get("ArnEquals", {}).get("ecs:cluster")
-                assert actions == ["ecr:GetAuthorizationToken"] or (actions == ["ecs:ListTasks"] and bounded), policy.name
+                assert actions == ["ecr:GetAuthorizationToken"] or (actions == ["ecs:ListTasks"] and bounded), (
+                    policy.name
+                )
 
 
 def test_roles_are_taken_for_this_account_only() -> None:
