@@ -11,11 +11,10 @@ from rich.console import Console
 from rich.syntax import Syntax
 
 from infra.cli import pending_dashboards
-from infra.endpoints import KafkaAddress
+from infra.comment.dashboards import Pending, pending
+from infra.comment.effects import MIGRATION, sql_before_the_brokers
 from infra.settings import Settings
 
-MIGRATION = "Migration"
-NOT_YET = "(known after the up)"
 EFFECT = "effect"
 """An input with which a resource says what updating it means for others (infra/aws/clickhouse/applied.py)."""
 
@@ -26,14 +25,14 @@ class PendingMigrations:
     def __init__(self) -> None:
         self.pending: list[dict[str, Any]] = []
         self.effects: list[str] = []
-        self.dashboards: list[pending_dashboards.Pending] = []
+        self.dashboards: list[Pending] = []
 
     def take(self, event: automation.EngineEvent) -> None:
         """Looks at one engine event."""
         before = event.resource_pre_event
         if before is None:
             return
-        if found := pending_dashboards.pending(before.metadata):
+        if found := pending(before.metadata):
             self.dashboards.append(found)
         new = before.metadata.new
         if before.metadata.op == automation.OpType.UPDATE:
@@ -56,16 +55,6 @@ class PendingMigrations:
                 sql = sql_before_the_brokers(settings, inputs["name"])
             show_migration(console, inputs["name"], inputs["kind"], sql, int(inputs.get("shard", 1)))
         pending_dashboards.show(console, self.dashboards, diff)
-
-
-def sql_before_the_brokers(settings: Settings, name: str) -> str:
-    """A migration's SQL while the brokers' addresses, which the engine waits for, are not known: they are the only
-    placeholders that the settings do not fill."""
-    from infra.postdeploy.migrations import migration_files
-    from infra.schema import template_values
-
-    values = template_values(settings, KafkaAddress(NOT_YET, NOT_YET), "")
-    return next(file.rendered(values).sql for file in migration_files() if file.name == name)
 
 
 def show_migration(console: Console, name: str, kind: str, sql: str, shard: int = 1) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from pulumi.runtime.rpc import UNKNOWN
 
-from infra.cli.pending_dashboards import Pending, pending_of
+from infra.comment.dashboards import Pending, pending_of
 from infra.comment.recorder import PROVIDER, STACK, Change, Op, Recorder
 from infra.errors import UserError
 

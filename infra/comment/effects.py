@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from pulumi.runtime.rpc import UNKNOWN
 
-from infra.cli.pending import MIGRATION, sql_before_the_brokers
 from infra.comment.recorder import Change
+from infra.endpoints import KafkaAddress
 from infra.paths import CONFIGS, SQL
 from infra.settings import Settings
 
 if TYPE_CHECKING:  # slow to import
     from clickhouse_connect.driver.client import Client
 
-RETENTION = ":Retention"
+MIGRATION, RETENTION = "Migration", ":Retention"
+NOT_YET = "(known after the up)"
 TOPICS = ("aws:msk/topic:Topic", "pulumi-python:dynamic/postdeploy:Topic")
 KEPT_MS = "retention.ms"
 HOUR_MS = 3_600_000
@@ -67,6 +68,16 @@ def migrations(changes: Sequence[Change], settings: Settings) -> list[Pending]:
         for item in sorted(found, key=lambda change: change.new["number"])
         for name, sql in [(item.new["name"], item.new["sql"])]
     ]
+
+
+def sql_before_the_brokers(settings: Settings, name: str) -> str:
+    """A migration's SQL while the brokers' addresses, which the engine waits for, are not known: they are the only
+    placeholders that the settings do not fill."""
+    from infra.postdeploy.migrations import migration_files
+    from infra.schema import template_values
+
+    values = template_values(settings, KafkaAddress(NOT_YET, NOT_YET), "")
+    return next(file.rendered(values).sql for file in migration_files() if file.name == name)
 
 
 def edited(changes: Sequence[Change]) -> list[str]:
