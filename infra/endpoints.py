@@ -257,6 +257,6 @@ class Platform(Protocol):
         """What the stack says beside the endpoints."""
         ...
 
-    def worker(self, after: Sequence[pulumi.Resource]) -> None:
-        """The worker (infra/worker) beside the parts, started once `after` is there."""
+    def worker(self, after: Sequence[pulumi.Resource]) -> Sequence[pulumi.Resource]:
+        """The worker (infra/worker) beside the parts, started once `after` is there. Returns what is there when it runs."""
         ...

@@ -29,9 +29,9 @@ def deploy(settings: Settings, stack: str) -> None:
     platform = platform_of(settings, stack)
     parts = platform.parts
     tables = schema(settings, parts)
-    canary = prove(parts, tables)
-    platform.worker(after=[canary])
-    show(settings, stack, parts, after=tables.asked)
+    worker = platform.worker(after=[*tables.ingest, *tables.asked])
+    shown = show(settings, stack, parts, after=tables.asked)
+    canary = prove(parts, tables, after=[*worker, *shown])
 
     pulumi.export("otlpHttp", parts.otlp.http_url)
     pulumi.export("otlpGrpc", parts.otlp.grpc_target)
@@ -57,10 +57,11 @@ def platform_of(settings: Settings, stack: str) -> Platform:
     return LocalPlatform(settings, stack)
 
 
-def show(settings: Settings, stack: str, parts: Parts, after: Sequence[pulumi.Resource]) -> None:
-    """Dashboards and alerts in a folder of the stack's own, on a data source that can only read."""
+def show(settings: Settings, stack: str, parts: Parts, after: Sequence[pulumi.Resource]) -> Sequence[pulumi.Resource]:
+    """Dashboards and alerts in a folder of the stack's own, on a data source that can only read. Returns what is there
+    when all of it is."""
     if parts.grafana is None or parts.dashboards is None:
-        return
+        return []
     from infra.dashboards.alerts import build_rule_groups
     from infra.dashboards.catalogue import build_all
 
@@ -92,13 +93,14 @@ def show(settings: Settings, stack: str, parts: Parts, after: Sequence[pulumi.Re
         after_these = pulumi.ResourceOptions(depends_on=made)
         made = [*made, RuleGroup(f"alerts-{group['title']}", parts.grafana, group, after_these)]
     pulumi.export("dashboard", pulumi.Output.format("{}/d/{}", parts.grafana.url, models["overview"]["uid"]))
+    return made
 
 
-def prove(parts: Parts, tables: Schema) -> Canary:
-    """One trace through all of it, sent again only when a part, its configuration or the schema changed."""
+def prove(parts: Parts, tables: Schema, after: Sequence[pulumi.Resource]) -> Canary:
+    """One trace through all of it, last; sent again only when a part, its configuration or the schema changed."""
     trigger: dict[str, pulumi.Input[str]] = {**parts.fingerprints, **tables.checksums}
     for number, ingest in enumerate(tables.ingest, 1):
         # Sorted: the engine gives a map back in another order than it was written.
         trigger[named("ingest", number)] = ingest.files.apply(lambda files: json.dumps(files, sort_keys=True))
-    opts = pulumi.ResourceOptions(depends_on=[*tables.ingest, *tables.asked])
+    opts = pulumi.ResourceOptions(depends_on=[*tables.ingest, *tables.asked, *after])
     return Canary("canary", parts.otlp, parts.clickhouse, trigger, opts=opts)

@@ -87,7 +87,7 @@ class AwsPlatform(pulumi.ComponentResource):
         self.outputs = self._outputs()
         self.register_outputs({})
 
-    def worker(self, after: Sequence[pulumi.Resource]) -> None:
+    def worker(self, after: Sequence[pulumi.Resource]) -> Sequence[pulumi.Resource]:
         """The worker as a service, started once the tables are there."""
         context, kafka, clickhouse = self._context, self._kafka, self._clickhouse
         settings = context.settings
@@ -115,6 +115,7 @@ class AwsPlatform(pulumi.ComponentResource):
         )
         running = self._rollout("worker-rollout", worker)
         self._watch(running)
+        return [running]
 
     def _watch(self, worker: pulumi.Resource) -> None:
         """Jobs and alarms. Silence is an alarm too, so they come once the worker speaks."""

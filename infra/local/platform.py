@@ -41,10 +41,10 @@ class LocalPlatform:
         )
         self.outputs: dict[str, pulumi.Input[Any]] = {"dashboards": page.url}
 
-    def worker(self, after: Sequence[pulumi.Resource]) -> None:
+    def worker(self, after: Sequence[pulumi.Resource]) -> Sequence[pulumi.Resource]:
         """The worker beside the parts, started once the tables are there."""
         args = WorkerArgs(self._settings, self._run, self.parts, webhook_secret(self._stack))
-        Worker("worker", args, pulumi.ResourceOptions(depends_on=list(after)))
+        return [Worker("worker", args, pulumi.ResourceOptions(depends_on=list(after)))]
 
 
 def _parts(settings: Settings, stack: str, supervisor: Supervisor) -> Parts:

@@ -30,7 +30,7 @@ def test_a_new_stack_is_told_with_its_migrations(stack: Stack, tmp_path: Path) -
     assert " created, 0 unchanged" in text
     assert "- `kafka` (local.Kafka)" in text
     assert "[The whole log](https://ci.example.com/1)" in text
-    assert "Cost" not in text, "this machine costs nothing"
+    assert "Cost:" not in text, "this machine costs nothing"
     assert not stack.folder.exists()
 
 

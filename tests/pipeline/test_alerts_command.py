@@ -17,7 +17,7 @@ from infra.clickhouse import open_client
 from infra.endpoints import ClickHouseAddress, Reached
 from tests.pipeline.alerts_world import World, start_world
 
-WIDE = {"COLUMNS": "240"}
+WIDE = 240
 
 
 @pytest.fixture(scope="module")
@@ -35,20 +35,22 @@ def reached(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         client.close()
 
     monkeypatch.setattr(command, "clickhouse", clickhouse)
+    # The console has read its width from the environment when it was made.
+    monkeypatch.setattr(command.console, "width", WIDE)
 
 
 def test_it_says_what_fires_since_when_and_where_to_read_on(world: World) -> None:
     now = datetime.now(UTC).replace(second=0, microsecond=0)
     world.spans("live-failing", now - timedelta(minutes=20), 20, failed=10)
     world.spans("live-lately", now - timedelta(minutes=2), 2, a_minute=60, failed=30)
-    result = CliRunner().invoke(app, ["alerts"], env=WIDE)
+    result = CliRunner().invoke(app, ["alerts"])
     assert result.exit_code == 1, result.output
     lines = [line for line in result.output.splitlines() if "api of tenant" in line and "spans fail" in line]
     failing, lately = sorted(lines, key=lambda line: "live-lately" in line)
     assert failing.startswith("firing") and "critical" in failing and "50% of its spans fail" in failing
     assert "docs/alerts.md#error-rate" in failing
     assert lately.startswith("pending") and "live-lately" in lately
-    told = json.loads(CliRunner().invoke(app, ["alerts", "--format", "json"], env=WIDE).output)
+    told = json.loads(CliRunner().invoke(app, ["alerts", "--format", "json"]).output)
     one = next(
         item for item in told if item["labels"].get("tenant") == "live-failing" and "spans fail" in item["summary"]
     )
@@ -58,7 +60,7 @@ def test_it_says_what_fires_since_when_and_where_to_read_on(world: World) -> Non
 def test_a_table_that_is_gone_is_unknown_and_not_silence(world: World) -> None:
     world.front.sql("RENAME TABLE telemetry.dead_letters TO telemetry.away")
     try:
-        result = CliRunner().invoke(app, ["alerts"], env=WIDE)
+        result = CliRunner().invoke(app, ["alerts"])
     finally:
         world.front.sql("RENAME TABLE telemetry.away TO telemetry.dead_letters")
     assert result.exit_code == 1 and "unknown" in result.output

@@ -46,7 +46,14 @@ class Engine:
     """An engine with the nodes' macros and paths, and no Keeper."""
 
     def __init__(self, folder: Path, site: Path | None = None) -> None:
-        values = {"host": "h", "node": "clickhouse-1", "keepers": [], "database": "telemetry", "fsync": True}
+        values = {
+            "host": "h",
+            "node": "clickhouse-1",
+            "shard": 1,
+            "keepers": [],
+            "database": "telemetry",
+            "fsync": True,
+        }
         ours = re.sub(
             r"(?s)<zookeeper>.*</zookeeper>|<interserver\w+>.*?</interserver\w+>", "", render(REPLICATION, values)
         )

@@ -46,6 +46,7 @@ SERVER = f"<tcp_port>9000</tcp_port><remote_servers><{CLUSTER}>{NODE * 2}</{CLUS
 OF_THE_NODE = {"health_disks", "health_merges", "health_parts", "health_per_million"}
 """They ask the node that answers about itself."""
 BY_THE_CLOCK = {
+    "overview_status",
     "health_delay",
     "health_end_to_end",
     "health_partitions",
