@@ -143,7 +143,7 @@ def test_so_does_what_a_node_runs_to_join(engine: Engine, monkeypatch: pytest.Mo
         return next((said for begin, said in answers.items() if sql.startswith(begin)), "")
 
     monkeypatch.setattr(databases, "query", query)
-    databases._make({"name": "clickhouse-1"}, "elsewhere")
+    databases._make({"name": "clickhouse-1", "shard": 1}, "elsewhere")
     (dropped,) = [sql for sql in run if sql.startswith("SYSTEM DROP")]
     (made,) = [sql for sql in run if sql.startswith("CREATE")]
     assert "error" not in engine.answer(f"SELECT formatQuery({sql_string(dropped)})")
