@@ -187,15 +187,17 @@ def _end_orphan(pid: int) -> None:
             return
 
 
-def explain(error: automation.CommandError, shared: str = "") -> UserError:
+def explain(error: automation.CommandError, shared: str = "", preview: bool = False) -> UserError:
     """A failed engine command as a message; its own output has been shown line by line before.
 
-    `shared`: the stack's name, where its backend is one that others use as well.
+    `shared`: the stack's name, where its backend is one that others use as well. `preview`: it would have changed nothing.
     """
     text = str(error)
     if "currently locked" in text or isinstance(error, automation.ConcurrentUpdateError):
         killed = f"; if that one was killed, `pulumi cancel --stack {shared}` takes its lock away" if shared else ""
         return UserError(f"another command works on this stack; wait for it to end and try again{killed}")
+    if preview:
+        return UserError("the preview stopped with an error (above). Nothing was touched.")
     return UserError("the engine stopped with an error (above). What was done is kept: the next `up` continues.")
 
 

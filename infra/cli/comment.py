@@ -14,6 +14,7 @@ from infra.errors import UserError
 
 if TYPE_CHECKING:  # slow to import
     from pulumi import automation
+    from rich.console import Console
 
     from infra.comment.effects import Shorter
     from infra.settings import Settings
@@ -43,6 +44,14 @@ class Preview:
         """Looks at one engine event."""
         self.pending.take(event)
         self.recorder.take(event)
+
+    def show_shorter(self, console: Console) -> None:
+        """Prints what would keep its rows for less time."""
+        from infra.comment.effects import shorter
+
+        for item in shorter(self.recorder.changes):
+            said = f"{item.what} keeps its rows for {item.after} instead of {item.before}: older ones are deleted"
+            console.print(said, style="bold", highlight=False)
 
     def __enter__(self) -> Preview:
         return self

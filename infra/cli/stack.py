@@ -32,7 +32,7 @@ def register(app: typer.Typer) -> None:
 
 
 @contextmanager
-def _explained(name: str, platform: str) -> Iterator[None]:
+def _explained(name: str, platform: str, preview: bool = False) -> Iterator[None]:
     """The engine's failure as a message."""
     from pulumi import automation
 
@@ -41,7 +41,7 @@ def _explained(name: str, platform: str) -> Iterator[None]:
     try:
         yield
     except automation.CommandError as error:
-        raise explain(error, shared="" if platform == "local" else name) from None
+        raise explain(error, shared="" if platform == "local" else name, preview=preview) from None
 
 
 def up(
@@ -119,7 +119,7 @@ def _preview(name: str, refresh: bool, diff: bool, seen: Preview, save_plan: Pat
 
     found = seen.settings = file_settings(name)
     load_program(found.platform)
-    with _opened_for_a_look(name, found.platform) as stack, _explained(name, found.platform):
+    with _opened_for_a_look(name, found.platform) as stack, _explained(name, found.platform, preview=True):
         stack.preview(
             refresh=refresh,
             run_program=refresh,
@@ -129,6 +129,7 @@ def _preview(name: str, refresh: bool, diff: bool, seen: Preview, save_plan: Pat
             **display(),
         )
     seen.pending.show(console, found, diff)
+    seen.show_shorter(console)
 
 
 @contextmanager

@@ -117,6 +117,9 @@ class Comment:
             return f":rotating_light: {name}: {_number(len(lost), 'thing')} that hold{'s' if len(lost) == 1 else ''} data would go"
         if not changes:
             return f":white_check_mark: {name}: no changes"
+        if less := shorter(changes):
+            kept = f"{_number(len(less), 'table or topic', 'tables or topics')} would keep rows for less time"
+            return f":wastebasket: {name}: {_number(len(changes), 'change')}, {kept}"
         return f":white_check_mark: {name}: {_number(len(changes), 'change')}, nothing that holds data goes"
 
     def _counts(self) -> str:

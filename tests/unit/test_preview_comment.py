@@ -186,6 +186,7 @@ def test_a_shorter_retention_is_an_effect_on_data_and_a_longer_one_is_not() -> N
     changed = comment(step("update", RETENTION, "retention", old_inputs=ttls(180, 30), new_inputs=ttls(90, 60)))
     (found,) = shorter(changed.recorder.changes)
     assert (found.table, found.days, found.before, found.after) == ("spans_raw", 90, "180 days", "90 days")
+    assert ":wastebasket: `dev`: 1 change, 1 table or topic would keep rows for less time" in changed.text()
     assert "keeps its rows for 90 days instead of 180 days; how much that deletes, `--refresh` tells" in changed.text()
     changed.expiring = {found.what: "deletes 12 rows or more, 0.10 GiB"}
     assert "instead of 180 days: deletes 12 rows or more, 0.10 GiB" in changed.text()
