@@ -31,6 +31,11 @@ WHERE $__timeFilter(start_ts){{ chosen(['environment', 'tenant', 'service', 'age
 FROM telemetry.spans
 WHERE $__timeFilter(start_ts){{ chosen(['environment', 'tenant', 'service', 'agent', 'model', 'workflow', 'tool']) }}
 {%- endmacro %}
+{# Over how many of the 7 days before `at` an average goes: a pipeline that is younger has fewer. `began`: its oldest minute,
+   1970 when there is none. #}
+{% macro days_before(began, at) -%}
+greatest(1, least(7, dateDiff('day', {{ began }}, {{ at }})))
+{%- endmacro %}
 {# Objectives as a table; see configs/slos.yaml. #}
 {% macro objectives() -%}
 values('objective String, service String, tenant String, availability Float64, latency_ms UInt32, latency_share Float64, window_days UInt32'

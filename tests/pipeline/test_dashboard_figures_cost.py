@@ -190,6 +190,22 @@ def test_a_spike_stands_out_against_the_same_hour_of_seven_days(empty: World) ->
     assert (at["usd"], at["usual"]) == (29, 2)
 
 
+def test_a_pipeline_that_is_three_days_old_is_compared_with_three_days(empty: World) -> None:
+    end = datetime.now(UTC).replace(hour=12, minute=30, second=0, microsecond=0) - timedelta(days=1)
+    hour = end.replace(minute=0) - timedelta(hours=1)
+    for day in range(4):
+        book(empty, hour - timedelta(days=day) + timedelta(minutes=3), "steady", "6")
+    view = replace(empty.view, start=end - timedelta(hours=3), end=end)
+    try:
+        (row,) = empty.drawn("cost: Out of the ordinary / Spikes", view)
+        week = {row["time"]: row for row in empty.drawn("cost: Out of the ordinary / Against the last 7 days", view)}
+    finally:
+        empty.engine.query("TRUNCATE TABLE telemetry.cost_minute_data")
+    assert (row["tenant"], row["usd"], row["usual"], row["times"]) == ("steady", 6, 6, 1)
+    at = week[hour.strftime("%Y-%m-%d %H:%M:%S")]
+    assert (at["usd"], at["usual"]) == (6, 6)
+
+
 def test_month_to_date_and_the_forecast(empty: World) -> None:
     now = datetime.now(UTC)
     first = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)

@@ -1,9 +1,10 @@
--- Cost an hour, beside the average of the same hour on the 7 days before.
+-- Cost an hour, beside the average of the same hour on the 7 days before, or on as many as there are.
 {% import 'macros/dashboards.sql' as d with context %}
+WITH (SELECT min(minute) FROM telemetry.cost_minute WHERE minute >= $__fromTime - INTERVAL 8 DAY AND minute <= $__toTime) AS began
 SELECT
     at AS time,
     toFloat64(sumIf(cost_usd, days = 0)) AS usd,
-    toFloat64(sumIf(cost_usd, days > 0)) / 7 AS usual
+    toFloat64(sumIf(cost_usd, days > 0)) / {{ d.days_before('began', 'time') }} AS usual
 FROM
 (
     SELECT toStartOfHour(minute) + toIntervalDay(days) AS at, days, cost_usd
