@@ -10,7 +10,6 @@ import typer
 
 from infra.cli.console import console
 from infra.cli.engine import display, engine
-from infra.errors import UserError
 
 if TYPE_CHECKING:  # seconds of imports
     from infra.aws.bootstrap.settings import BootstrapSettings
@@ -65,15 +64,12 @@ def up() -> None:
 @app.command()
 def destroy() -> None:
     """Moves its state back here and removes all that it made. Refused while a stack's state is in the bucket."""
-    with _home(protect=False) as (found, home):
+    with _home(protect=False) as (_, home):
         if home.place() is None:
             console.print("nothing was up")
             return
-        if home.place() == "bucket" and (others := home.other_stacks()):
-            raise UserError(
-                f"the bucket {found.bucket} has the state of other stacks: {', '.join(others)}. Destroy them first "
-                "(`telemetry down --name …`): without their state nobody knows what they made"
-            )
+        if home.place() == "bucket":
+            home.check_alone()
         # Protected in every other command: this lifts it.
         home.open().up(suppress_outputs=True, show_secrets=False, **display())
         home.to_file()

@@ -37,8 +37,8 @@ def state_statements(bucket_arn: str, key_arn: str, region: str, stacks: Sequenc
 
     Nothing of another stack's can be read: neither its file nor, by the encryption context, its secrets.
     """
+    # Its locks too, which lie one folder deeper: IAM's * takes slashes.
     below = [f"{bucket_arn}/.pulumi/*/{PROJECT}/{stack}{end}" for stack in stacks for end in ("", ".*", "/*")]
-    locks = [f"{bucket_arn}/.pulumi/locks/*/{PROJECT}/{stack}/*" for stack in stacks]
     found: list[Statement] = [
         {
             "Sid": "Bucket",
@@ -51,7 +51,7 @@ def state_statements(bucket_arn: str, key_arn: str, region: str, stacks: Sequenc
             "Sid": "State",
             "Effect": "Allow",
             "Action": ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"] if write else "s3:GetObject",
-            "Resource": sorted({*below, *locks}),
+            "Resource": sorted(below),
         },
         {
             "Sid": "StateAtRest",

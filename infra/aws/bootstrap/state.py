@@ -50,7 +50,7 @@ class Home:
         """Where the state is; None before the first `up`. Clears what a move that was cut off left. Raises UserError."""
         there, here = self._in_bucket(), self.file.exists()
         if there and here:
-            if self._identity(self._open("file")) != self._identity(self._open("bucket")):
+            if _identity(self._open("file").export_stack()) != _identity(self._open("bucket").export_stack()):
                 raise UserError(
                     f"the bootstrap's state is in {self._found.bucket} and in {self.file}, and they differ: two people at once? "
                     "Keep the newer one and remove the other file"
@@ -71,13 +71,17 @@ class Home:
         """Moves the state back here. Raises UserError while other stacks' state is in the bucket."""
         if self.place() != "bucket":
             return
+        self.check_alone()
+        self._move("bucket", "file")
+        self._empty_bucket()
+
+    def check_alone(self) -> None:
+        """Raises UserError while other stacks' state is in the bucket."""
         if others := self.other_stacks():
             raise UserError(
                 f"the bucket {self._found.bucket} has the state of other stacks: {', '.join(others)}. Destroy them first "
                 "(`telemetry down --name …`): without their state nobody knows what they made"
             )
-        self._move("bucket", "file")
-        self._empty_bucket()
 
     def other_stacks(self) -> list[str]:
         """Stacks that have resources in the bucket's state, as project/stack."""
@@ -98,17 +102,12 @@ class Home:
         self._forget("file")
 
     def _move(self, source: Place, target: Place) -> None:
-        before = self._open(source)
-        state = before.export_stack()
+        state = self._open(source).export_stack()
         after = self._open(target)
         after.import_stack(state)
-        if self._identity(after) != self._identity(before):
+        if _identity(after.export_stack()) != _identity(state):
             raise UserError(f"the bootstrap's state did not arrive whole in the {target}; it is still in the {source}")
         self._forget(source)
-
-    def _identity(self, stack: automation.Stack) -> list[tuple[str, str]]:
-        resources: list[dict[str, Any]] = (stack.export_stack().deployment or {}).get("resources") or []
-        return sorted((item["urn"], item.get("id", "")) for item in resources)
 
     def _forget(self, place: Place) -> None:
         """Removes the state, not what it tells of."""
@@ -154,3 +153,9 @@ class Home:
                 if listed:
                     keys = [{"Key": item["Key"], "VersionId": item["VersionId"]} for item in listed]
                     s3.delete_objects(Bucket=self._found.bucket, Delete={"Objects": keys, "Quiet": True})
+
+
+def _identity(state: automation.Deployment) -> list[tuple[str, str]]:
+    """By which two states are told to be the same: every resource and its id."""
+    resources: list[dict[str, Any]] = (state.deployment or {}).get("resources") or []
+    return sorted((item["urn"], item.get("id", "")) for item in resources)

@@ -14,6 +14,7 @@ from infra.aws.bootstrap.policies import POLICY_CHARACTERS, documents, state_sta
 from infra.aws.bootstrap.program import deploy
 from infra.aws.bootstrap.settings import FILE, BootstrapSettings, check_own, read
 from infra.errors import UserError
+from tests.unit.aws.controls.stacks import listed
 from tests.unit.aws.mocks import Cloud, Made, run
 
 OWN = BootstrapSettings(
@@ -100,10 +101,6 @@ def statements(cloud: Cloud, role: str) -> Iterator[dict[str, Any]]:
     assert len(found) == len(arns)
     for item in found:
         yield from json.loads(item.inputs["policy"])["Statement"]
-
-
-def listed(value: Any) -> list[str]:
-    return value if isinstance(value, list) else [value]
 
 
 def allowed(cloud: Cloud, role: str, action: str, resource: str) -> bool:
