@@ -36,18 +36,23 @@ class Filled:
 def fill_pins(path: Path, digest: LookUp, fetch: LookUp, update: bool = False) -> Filled:
     """Pins what is deployed: an image by `digest` of its reference, an archive by the checksum that `fetch` finds beside
     it. A pin that is there stays, unless `update`."""
+    return _fill(path, BLOCK, lambda entry: _pin(entry, digest, fetch), update)
+
+
+def _fill(path: Path, block: str, pin_of: Callable[[Mapping[str, Any]], str], update: bool) -> Filled:
+    """Enters the pin of each entry of a block."""
     text = path.read_text()
     done = Filled()
-    for name, entry in yaml.safe_load(text)[BLOCK].items():
+    for name, entry in yaml.safe_load(text)[block].items():
         if entry["pin"] and not update:
             done.kept.append(name)
             continue
         try:
-            pin = _pin(entry, digest, fetch)
+            pin = pin_of(entry)
             if pin == entry["pin"]:
                 done.kept.append(name)
                 continue
-            text = _with_pin(text, name, pin, path)
+            text = _with_pin(text, name, pin, path, block)
         except UserError as error:
             done.problems.append(f"{name}: {error}")
             continue
@@ -60,28 +65,8 @@ def fill_pins(path: Path, digest: LookUp, fetch: LookUp, update: bool = False) -
 def fill_actions(path: Path, workflows: Path, commit: LookUp, update: bool = False) -> Filled:
     """Pins each action by the `commit` of its `repository@version`, and writes the pins into the workflows: a tag can be
     moved to other code, a commit can't."""
-    text = path.read_text()
-    done = Filled()
-    for name, entry in yaml.safe_load(text)[ACTIONS].items():
-        if entry["pin"] and not update:
-            done.kept.append(name)
-            continue
-        try:
-            asked = f"{entry['repository']}@{entry['version']}"
-            pin = commit(asked).strip()
-            if not COMMIT.fullmatch(pin):
-                raise UserError(f"GitHub gives no commit for {asked}, but {pin[:100]!r}")
-            if pin == entry["pin"]:
-                done.kept.append(name)
-                continue
-            text = _with_pin(text, name, pin, path, ACTIONS)
-        except UserError as error:
-            done.problems.append(f"{name}: {error}")
-            continue
-        done.written.append(f"{name}: {pin}")
-    if done.written:
-        path.write_text(text)
-    for entry in yaml.safe_load(text)[ACTIONS].values():
+    done = _fill(path, ACTIONS, lambda entry: _commit(entry, commit), update)
+    for entry in yaml.safe_load(path.read_text())[ACTIONS].values():
         if entry["pin"]:
             for workflow in sorted(workflows.glob("*.yml")):
                 before = workflow.read_text()
@@ -113,7 +98,15 @@ def _pin(entry: Mapping[str, Any], digest: LookUp, fetch: LookUp) -> str:
     return found[1]
 
 
-def _with_pin(text: str, name: str, pin: str, path: Path, block: str = BLOCK) -> str:
+def _commit(entry: Mapping[str, Any], commit: LookUp) -> str:
+    asked = f"{entry['repository']}@{entry['version']}"
+    said = commit(asked).strip()
+    if not COMMIT.fullmatch(said):
+        raise UserError(f"GitHub gives no commit for {asked}, but {said[:100]!r}")
+    return said
+
+
+def _with_pin(text: str, name: str, pin: str, path: Path, block: str) -> str:
     """The text with another pin in the entry `name` of `block`, and nothing else changed. Raises UserError."""
     wanted = yaml.safe_load(text)
     wanted[block][name]["pin"] = pin
