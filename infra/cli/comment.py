@@ -60,10 +60,7 @@ class Preview:
         """Raises UserError when the file can't be written."""
         if self._path is None or not (error is None or isinstance(error, UserError)):
             return
-        try:
-            self._path.write_text(self._text(str(error) if error else ""))
-        except OSError as unwritten:
-            raise UserError(f"--markdown {self._path}: {unwritten.strerror}") from None
+        _write(self._path, self._text(str(error) if error else ""))
 
     def _text(self, failure: str) -> str:
         from infra.comment.dashboards import lines
@@ -85,6 +82,13 @@ class Preview:
             bool(failure),
             self._log_url,
         ).text()
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text)
+    except OSError as error:
+        raise UserError(f"--markdown {path}: {error.strerror}") from None
 
 
 def _expiring(name: str, found: list[Shorter]) -> dict[str, str]:
@@ -150,7 +154,4 @@ def compare(
     if markdown is None:
         print(said)
         return
-    try:
-        markdown.write_text(said)
-    except OSError as error:
-        raise UserError(f"--markdown {markdown}: {error.strerror}") from None
+    _write(markdown, said)

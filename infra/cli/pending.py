@@ -6,13 +6,12 @@ from __future__ import annotations
 from typing import Any
 
 from pulumi import automation
-from pulumi.runtime.rpc import UNKNOWN
 from rich.console import Console
 from rich.syntax import Syntax
 
 from infra.cli import pending_dashboards
 from infra.comment.dashboards import Pending, pending
-from infra.comment.effects import MIGRATION, sql_before_the_brokers
+from infra.comment.effects import MIGRATION, pending_migrations
 from infra.settings import Settings
 
 EFFECT = "effect"
@@ -49,11 +48,8 @@ class PendingMigrations:
         with `diff` the changed lines of their queries too."""
         for effect in self.effects:
             console.print(effect, style="bold", highlight=False)
-        for inputs in sorted(self.pending, key=lambda found: (found.get("shard", 1), found["number"])):
-            sql = inputs["sql"]
-            if sql == UNKNOWN:
-                sql = sql_before_the_brokers(settings, inputs["name"])
-            show_migration(console, inputs["name"], inputs["kind"], sql, int(inputs.get("shard", 1)))
+        for item in pending_migrations(self.pending, settings):
+            show_migration(console, item.name, item.kind, item.sql, item.shard)
         pending_dashboards.show(console, self.dashboards, diff)
 
 

@@ -43,6 +43,7 @@ class Pending:
     name: str
     kind: str
     sql: str
+    shard: int
 
 
 @functools.cache
@@ -62,11 +63,20 @@ def losses(changes: Sequence[Change]) -> list[Loss]:
 
 def migrations(changes: Sequence[Change], settings: Settings) -> list[Pending]:
     """The pending ones in their order."""
-    found = [item for item in changes if item.op == "create" and item.type.endswith(f":{MIGRATION}")]
+    created = [item.new for item in changes if item.op == "create" and item.type.endswith(f":{MIGRATION}")]
+    return pending_migrations(created, settings)
+
+
+def pending_migrations(created: Sequence[Mapping[str, Any]], settings: Settings) -> list[Pending]:
+    """Those that would be created, by their inputs, in the order in which they run."""
     return [
-        Pending(name, item.new["kind"], sql_before_the_brokers(settings, name) if sql == UNKNOWN else sql)
-        for item in sorted(found, key=lambda change: change.new["number"])
-        for name, sql in [(item.new["name"], item.new["sql"])]
+        Pending(
+            item["name"],
+            item["kind"],
+            sql_before_the_brokers(settings, item["name"]) if item["sql"] == UNKNOWN else item["sql"],
+            int(item.get("shard", 1)),
+        )
+        for item in sorted(created, key=lambda found: (found.get("shard", 1), found["number"]))
     ]
 
 
