@@ -7,28 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import pulumi
-from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, ResourceProvider
+from pulumi.dynamic import Resource
 
+from infra.local.path_provider import PathProvider
 from infra.local.supervisor import daemon_pid
 
 
-class FolderProvider(ResourceProvider):
-    """Inputs: path. The id is the path."""
+class FolderProvider(PathProvider):
+    """A folder with all that is in it."""
 
-    serialize_as_secret_always = False
+    def make(self, path: Path) -> None:
+        path.mkdir(parents=True, exist_ok=True)
 
-    def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
-        moved = olds.get("path") != news["path"]
-        return DiffResult(changes=moved, replaces=["path"] if moved else [])
-
-    def create(self, props: dict[str, Any]) -> CreateResult:
-        Path(props["path"]).mkdir(parents=True, exist_ok=True)
-        return CreateResult(props["path"], {"path": props["path"]})
-
-    def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
-        if not Path(id_).is_dir():
-            return ReadResult("", {})
-        return ReadResult(id_, {"path": props["path"]})
+    def is_there(self, path: Path) -> bool:
+        return path.is_dir()
 
     def delete(self, id_: str, _props: dict[str, Any]) -> None:
         path = Path(id_)

@@ -6,26 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pulumi
-from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, ResourceProvider
+from pulumi.dynamic import Resource
 
+from infra.local.path_provider import PathProvider
 from infra.tenants import KeyFile
 
 
-class KeyListProvider(ResourceProvider):
-    """Inputs: path. `telemetry tenants` changes the content, so the content is no input."""
+class KeyListProvider(PathProvider):
+    """`telemetry tenants` changes the content."""
 
-    serialize_as_secret_always = False
-
-    def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
-        moved = olds.get("path") != news["path"]
-        return DiffResult(changes=moved, replaces=["path"] if moved else [])
-
-    def create(self, props: dict[str, Any]) -> CreateResult:
-        KeyFile(Path(props["path"])).ensure()
-        return CreateResult(props["path"], {"path": props["path"]})
-
-    def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
-        return ReadResult(id_, {"path": props["path"]}) if Path(id_).exists() else ReadResult("", {})
+    def make(self, path: Path) -> None:
+        KeyFile(path).ensure()
 
     def delete(self, id_: str, _props: dict[str, Any]) -> None:
         for path in (Path(id_), Path(id_).with_suffix(".lock")):

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pulumi
-from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, ResourceProvider
+from pulumi.dynamic import Resource
+
+from infra.local.path_provider import PathProvider
 
 BYTES = 32
 
@@ -25,21 +27,11 @@ def ensure_secret(path: Path) -> None:
         file.write("whsec_" + base64.b64encode(secrets.token_bytes(BYTES)).decode() + "\n")
 
 
-class WebhookSecretProvider(ResourceProvider):
-    """Inputs: path. The content is no input and no output: state holds no secret."""
+class WebhookSecretProvider(PathProvider):
+    """State holds no secret."""
 
-    serialize_as_secret_always = False
-
-    def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
-        moved = olds.get("path") != news["path"]
-        return DiffResult(changes=moved, replaces=["path"] if moved else [])
-
-    def create(self, props: dict[str, Any]) -> CreateResult:
-        ensure_secret(Path(props["path"]))
-        return CreateResult(props["path"], {"path": props["path"]})
-
-    def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
-        return ReadResult(id_, {"path": props["path"]}) if Path(id_).exists() else ReadResult("", {})
+    def make(self, path: Path) -> None:
+        ensure_secret(path)
 
     def delete(self, id_: str, _props: dict[str, Any]) -> None:
         Path(id_).unlink(missing_ok=True)

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import uvicorn
 
@@ -16,24 +13,15 @@ from infra.dashboards.catalogue import build_all
 from infra.dashboards.render.app import application
 from infra.dashboards.render.boards import Boards
 from infra.dashboards.render.source import Source
+from infra.server import Server
 
 HOST = "127.0.0.1"
-
-
-class _Server(uvicorn.Server):
-    """Ends with exit code 0 on SIGTERM; uvicorn's own handling raises the signal again at the end."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        for name in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(name, self.handle_exit)
-        yield
 
 
 def serve(stack: str, clickhouse: str, port: int) -> bool:
     """Serves until it is told to stop. False: it could not listen."""
     boards = Boards.of(build_all(f"{PROJECT}-{stack}"), Source(clickhouse))
-    server = _Server(
+    server = Server(
         uvicorn.Config(
             application(boards, stack),
             host=HOST,

@@ -6,12 +6,9 @@ import argparse
 import logging
 import os
 import shutil
-import signal
 import sys
 import time
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import uvicorn
@@ -21,6 +18,7 @@ from infra.local.clickhouse.app import Front, application
 from infra.local.clickhouse.engine import Engine
 from infra.local.clickhouse.errors import ServerError
 from infra.local.clickhouse.users import read_users
+from infra.server import Server
 
 STOP_SECONDS = 5
 """How long running answers may take to end after SIGTERM before they are cancelled."""
@@ -38,16 +36,6 @@ def _make_disks(config: Path) -> None:
     """Makes the folders of the configured disks, as a server does; chdb takes a missing one for a full one."""
     for path in ElementTree.parse(config).getroot().iterfind("storage_configuration/disks/*/path"):
         Path(path.text or "").mkdir(parents=True, exist_ok=True)
-
-
-class _Server(uvicorn.Server):
-    """Ends with exit code 0 on SIGTERM; uvicorn's own handling raises the signal again at the end."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        for name in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(name, self.handle_exit)
-        yield
 
 
 def _arguments() -> argparse.Namespace:
@@ -81,7 +69,7 @@ def main() -> int:
     spool.mkdir()
     front = Front(engine, users, spool, arguments.statements)
     logging.info("ClickHouse %s (chdb) has opened %s", engine.version, arguments.data)
-    server = _Server(
+    server = Server(
         uvicorn.Config(
             application(front),
             host=arguments.host,
