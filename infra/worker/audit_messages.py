@@ -61,9 +61,7 @@ def messages(
     are looked at again after `settled()`: the views of one message don't commit at one moment. `shards`: on which a
     message's spans lie; messages that some shard read before `remembered_ms` are not compared.
     """
-    query: dict[str, Any] = {"name": "audit/messages", "since": since_ms}
-    if shards > 1:
-        query |= {"name": "audit/messages_of_shards", "shards": shards, "remembered": remembered_ms}
+    query: dict[str, Any] = {"name": "audit/messages", "since": since_ms, "shards": shards, "remembered": remembered_ms}
     table = statements.rows(client, **query)
     if any(row[3] for row in table):
         settled()

@@ -280,13 +280,13 @@ def test_the_audit_counts_a_message_s_rows_over_all_shards(tmp_path: Path) -> No
     try:
         for offset in range(4):
             engine.send(request(*(span() for _ in range(10))), offset=offset, partition=offset)
-        (row,) = engine.query(text("audit/messages_of_shards", **asked))
+        (row,) = engine.query(text("audit/messages", **asked))
         assert [str(value) for value in list(row.values())[1:4]] == ["4", "40", "0"]
         # One that only the first shard has read is on its way; one whose rows are gone is missed.
         engine.into("shard_1", request(span(), span()), "spans", 9)
         lost = engine.one("SELECT count() AS n FROM shard_2.span_keys WHERE offset = 2")["n"]
         engine.query("ALTER TABLE shard_2.span_keys DELETE WHERE offset = 2 SETTINGS mutations_sync = 2")
-        (row,) = engine.query(text("audit/messages_of_shards", **asked))
+        (row,) = engine.query(text("audit/messages", **asked))
         assert [str(value) for value in list(row.values())[1:4]] == ["4", "40", str(lost)] and int(lost) > 0
         for table in ("ingest_ledger", "dead_letters"):
             assert "_of_shards" in engine.one(f"SHOW CREATE telemetry_all.{table}")["statement"]
