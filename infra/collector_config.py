@@ -23,10 +23,20 @@ class CollectorPlace:
     memory_limit_mib: int
     """Above this the collector answers with a retryable refusal."""
     sasl: str = ""
-    """How to sign in to Kafka over TLS: SCRAM-SHA-512 (KAFKA_USERNAME and KAFKA_PASSWORD in the environment),
-    AWS_MSK_IAM_OAUTHBEARER, or '' for plaintext without a sign-in."""
+    """How to sign in to Kafka over TLS: SCRAM-SHA-512, AWS_MSK_IAM_OAUTHBEARER, or '' for plaintext without a sign-in."""
+    username: str = "${env:KAFKA_USERNAME}"
+    """Where the collector finds it, for SCRAM-SHA-512."""
+    password: str = "${env:KAFKA_PASSWORD}"
+    topic_prefix: str = ""
+    """What the topics' names begin with on brokers that several stacks share."""
     region: str = ""
     """The AWS region, for AWS_MSK_IAM_OAUTHBEARER."""
+    metrics_bind: str = ""
+    """The address of its own metrics where that is another one than `bind`."""
+    tls_folder: str = ""
+    """Where it finds its certificate (tls.crt, tls.key) when agents speak TLS with the collector itself."""
+    connection_seconds: int = 0
+    """A gRPC connection is asked to come anew after so long, where connections and not requests are balanced; 0: never."""
 
 
 def collector_config(settings: Settings, brokers: str, place: CollectorPlace) -> str:
@@ -42,7 +52,7 @@ def collector_config(settings: Settings, brokers: str, place: CollectorPlace) ->
             "health_endpoint": f"{place.bind}:{settings.collectorHealthPort}",
             "grpc_endpoint": f"{place.bind}:{settings.otlpGrpcPort}",
             "http_endpoint": f"{place.bind}:{settings.otlpHttpPort}",
-            "metrics_host": place.bind,
+            "metrics_host": place.metrics_bind or place.bind,
             "metrics_port": settings.collectorMetricsPort,
             "body_limit_mib": settings.collectorBodyLimitMiB,
             "body_limit_bytes": settings.collectorBodyLimitMiB * MIB,
@@ -51,7 +61,12 @@ def collector_config(settings: Settings, brokers: str, place: CollectorPlace) ->
             "memory_spike_mib": place.memory_limit_mib // 4,
             "brokers": ", ".join(f'"{broker}"' for broker in brokers.split(",")),
             "sasl": place.sasl,
+            "topic_prefix": place.topic_prefix,
             "region": place.region,
+            "username": place.username,
+            "password": place.password,
+            "tls_folder": place.tls_folder,
+            "connection_seconds": place.connection_seconds,
             "encoding": settings.kafkaEncoding,
             "message_max_bytes": message_max_bytes(settings),
             "queue_bytes": 16 * settings.collectorBodyLimitMiB * MIB,

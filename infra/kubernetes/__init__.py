@@ -1,0 +1,1 @@
+"""Collectors in a Kubernetes cluster that exists, beside a platform that has the other parts."""
