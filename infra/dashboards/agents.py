@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from infra.dashboards.page import drill, page
-from infra.dashboards.panels import COUNT, MS, SHARE, USD, bars, figure, grid, line
+from infra.dashboards.panels import BAD, COST, COUNT, GOOD, MS, OUTCOMES, SHARE, USD, bars, figure, grid, line
 
 VARIABLES = ("environment", "tenant", "service", "agent", "model", "workflow", "tool")
 
@@ -36,7 +36,7 @@ def agents(prefix: str) -> dict[str, Any]:
                         "success",
                         SHARE,
                         5,
-                        {0: "red", 0.9: "orange", 0.98: "green"},
+                        GOOD,
                     ),
                     figure("Steps a run", "Spans a trace, on average.", "agents_totals", "steps_a_run", COUNT, 5),
                     figure(
@@ -77,8 +77,15 @@ def agents(prefix: str) -> dict[str, Any]:
                         8,
                         {"tool": narrowed("tool", "tool")},
                         height=8,
+                        steps={"success": GOOD},
                     ),
-                    line("Tool success", "Share of calls without an error.", "agents_tool_success", SHARE),
+                    line(
+                        "Tool success",
+                        "Share of calls without an error.",
+                        "agents_tool_success",
+                        SHARE,
+                        from_zero=False,
+                    ),
                     line("Tool latency p95", "By tool.", "agents_tool_latency", MS),
                 ],
             ),
@@ -90,16 +97,19 @@ def agents(prefix: str) -> dict[str, Any]:
                         "The costliest first; sort by p95 for the slowest.",
                         "agents_workflows",
                         {"success": SHARE, "p50": MS, "p95": MS, "usd": USD, "usd_a_run": USD},
-                        12,
+                        11,
                         {"workflow": narrowed("workflow", "workflow")},
+                        steps={"success": GOOD},
+                        words={"cost": COST},
                     ),
                     grid(
                         "Runs with the most loops",
                         "Click the id to see the trace.",
                         "agents_looping_runs",
                         {"duration": MS, "usd": USD},
-                        12,
+                        13,
                         {"trace_id": trace, "tenant": narrowed("tenant", "tenant")},
+                        words={"outcome": OUTCOMES, "cost": COST},
                     ),
                 ],
             ),
@@ -111,16 +121,20 @@ def agents(prefix: str) -> dict[str, Any]:
                         "Agent and prompt versions side by side.",
                         "agents_versions",
                         {"error_rate": SHARE, "p95": MS, "usd_a_run": USD},
-                        14,
+                        24,
                         {"agent": narrowed("agent", "agent")},
+                        steps={"error_rate": BAD},
+                        words={"cost": COST},
                     ),
                     grid(
                         "Models",
-                        "Calls, failures, latency and output tokens a call.",
+                        "Calls, failures, latency, output tokens a call and cost.",
                         "agents_models",
-                        {"error_rate": SHARE, "p50": MS, "p95": MS},
-                        10,
+                        {"error_rate": SHARE, "p50": MS, "p95": MS, "usd": USD},
+                        24,
                         {"model": narrowed("model", "model")},
+                        steps={"error_rate": BAD},
+                        words={"cost": COST},
                     ),
                 ],
             ),

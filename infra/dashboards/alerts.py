@@ -36,7 +36,7 @@ INTERVAL_MS, POINTS = 1000, 43200
 
 def alert_sql(alert: Alert) -> str:
     """The rule's query, with Grafana's macros."""
-    values = {"rule": alert.rule.model_dump(), "slos": [one.model_dump() for one in objectives()]}
+    values = {"rule": alert.rule.model_dump(), "slos": objectives()}
     return render(QUERIES / f"{alert.query}.sql", values)
 
 

@@ -66,10 +66,15 @@ class Evaluator:
     def step(self, at: datetime, ask: Ask) -> list[Instance]:
         """Evaluates once, and tells what is pending or firing now."""
         try:
-            found = results(self.rule, at, ask)
-            silence = self.rule["noDataState"] if not found else None
+            return self.take(at, results(self.rule, at, ask))
         except QueryError:
-            found, silence = {}, self.rule["execErrState"]
+            return self.take(at, {}, self.rule["execErrState"])
+
+    def take(
+        self, at: datetime, found: Mapping[Labels, tuple[float | None, bool]], silence: str | None = None
+    ) -> list[Instance]:
+        """The same with what the query gave; `silence`: what it means that it gave nothing, else the rule's noDataState."""
+        silence = silence or (self.rule["noDataState"] if not found else None)
         if silence == "OK":
             self._kept.clear()
         elif silence == "Alerting":
@@ -161,30 +166,45 @@ class Firing:
 def evaluate(groups: Sequence[Mapping[str, Any]], at: datetime, ask: Ask) -> list[Firing]:
     """What is pending or firing at a moment, the most severe first. Queries look back from that moment, so what was before
     is asked as of then; only of rules whose condition holds now."""
-    found: list[Firing] = []
-    for group in groups:
-        interval = timedelta(seconds=group["interval"])
-        for rule in group["rules"]:
-            try:
-                now = results(rule, at, ask)
-            except QueryError as error:
-                found.append(_told(rule, {}, "unknown", at, None, f"{rule['title']}: its query got no answer: {error}"))
-                continue
-            if not any(over for _, over in now.values()) and (now or rule["noDataState"] == "OK"):
-                continue
-            found += [
-                _told(rule, one.labels, one.state, one.since, one.value) for one in replayed(rule, interval, at, ask)
-            ]
-    order = {"firing": 0, "unknown": 1, "pending": 2}
-    return sorted(found, key=lambda one: (order[one.state], one.severity, one.title, sorted(one.labels.items())))
+    return Watch(groups).look(at, ask)
 
 
-def replayed(rule: Mapping[str, Any], interval: timedelta, at: datetime, ask: Ask) -> list[Instance]:
-    """The rule's instances at a moment, evaluated as often before as it waits."""
-    evaluator, now = Evaluator(rule, interval), list[Instance]()
-    for back in range(-(-evaluator.pending // interval), -1, -1):
-        now = evaluator.step(at - back * interval, ask)
-    return now
+@dataclass
+class Watch:
+    """Rules that are looked at again and again: what was asked lately need not be asked as of then."""
+
+    groups: Sequence[Mapping[str, Any]]
+    _kept: dict[str, tuple[Evaluator, datetime]] = field(default_factory=dict)
+    """By uid; and when each was looked at."""
+
+    def look(self, at: datetime, ask: Ask) -> list[Firing]:
+        """As evaluate()."""
+        found: list[Firing] = []
+        for group in self.groups:
+            interval = timedelta(seconds=group["interval"])
+            for rule in group["rules"]:
+                try:
+                    instances = self._instances(rule, interval, at, ask)
+                except QueryError as error:
+                    # Whatever it remembers is as of then.
+                    self._kept.pop(rule["uid"], None)
+                    why = f"{rule['title']}: its query got no answer: {error}"
+                    found.append(_told(rule, {}, "unknown", at, None, why))
+                else:
+                    found += [_told(rule, one.labels, one.state, one.since, one.value) for one in instances]
+        order = {"firing": 0, "unknown": 1, "pending": 2}
+        return sorted(found, key=lambda one: (order[one.state], one.severity, one.title, sorted(one.labels.items())))
+
+    def _instances(self, rule: Mapping[str, Any], interval: timedelta, at: datetime, ask: Ask) -> list[Instance]:
+        now = results(rule, at, ask)
+        evaluator, last = self._kept.get(rule["uid"], (Evaluator(rule, interval), at))
+        if at - last > STALE_INTERVALS * interval or rule["uid"] not in self._kept:
+            evaluator = Evaluator(rule, interval)
+            if any(over for _, over in now.values()) or (not now and rule["noDataState"] != "OK"):
+                for back in range(-(-evaluator.pending // interval), 0, -1):
+                    evaluator.step(at - back * interval, ask)
+        self._kept[rule["uid"]] = (evaluator, at)
+        return evaluator.take(at, now)
 
 
 def _told(

@@ -31,7 +31,7 @@ _USED = re.compile(r"\$\{(\w+)")
 @cache
 def sql(name: str) -> str:
     """The query's text, with Grafana's macros and variables. Raises jinja2.TemplateNotFound."""
-    return render(QUERIES / f"{name}.sql", {"slos": [objective.model_dump() for objective in objectives()]})
+    return render(QUERIES / f"{name}.sql", {"slos": objectives()})
 
 
 def variables_of(name: str) -> list[str]:

@@ -8,7 +8,7 @@ from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.models.dashboard import VariableOption
 
 from infra.dashboards.page import drill, page
-from infra.dashboards.panels import COUNT, SECONDS, SHARE, USD, bars, figure, grid, line
+from infra.dashboards.panels import COST, COUNT, SECONDS, SHARE, USD, bars, figure, grid, line
 from infra.postdeploy.price_scenarios import TODAY, scenarios
 
 VARIABLES = ("environment", "tenant", "service", "agent", "model", "workflow", "tool")
@@ -30,14 +30,29 @@ def cost(prefix: str) -> dict[str, Any]:
             (
                 "In short",
                 [
-                    figure("Cost", "As booked at ingest.", "overview_cost_totals", "usd", USD),
-                    figure("Cost per trace", "All cost over all runs.", "cost_of_runs", "usd_a_trace", USD),
+                    figure(
+                        "Cost",
+                        "As booked at ingest; at least this, where the unpriced share is above 0.",
+                        "overview_cost_totals",
+                        "usd",
+                        USD,
+                        nothing="unpriced",
+                    ),
+                    figure(
+                        "Cost per trace",
+                        "All cost over all runs.",
+                        "cost_of_runs",
+                        "usd_a_trace",
+                        USD,
+                        nothing="unpriced",
+                    ),
                     figure(
                         "Cost per successful run",
                         "All cost, of failed runs too, over the runs whose root span did not fail.",
                         "cost_of_runs",
                         "usd_a_success",
                         USD,
+                        nothing="unpriced",
                     ),
                     figure("Month to date", "Since the 1st, UTC. Not of the time range.", "cost_month", "to_date", USD),
                     figure(
@@ -73,6 +88,7 @@ def cost(prefix: str) -> dict[str, Any]:
                         8,
                         {"tool": tool},
                         height=8,
+                        words={"cost": COST},
                     ),
                 ],
             ),
@@ -86,6 +102,7 @@ def cost(prefix: str) -> dict[str, Any]:
                         "cost_by_model",
                         {"booked_usd": USD, "usd_at_prices_of_now": USD, "usd_at_chosen_prices": USD},
                         24,
+                        words={"cost": COST},
                     ),
                     line("Tokens a minute", "By what is paid for them.", "cost_tokens", COUNT, 12, stacked=True),
                     line("Cached input", "Share of input tokens read from a cache.", "cost_cached_share", SHARE, 12),
@@ -100,6 +117,7 @@ def cost(prefix: str) -> dict[str, Any]:
                         "cost_at_prices_total",
                         "usd_at_chosen_prices",
                         USD,
+                        12,
                     ),
                     figure(
                         "Change",
@@ -107,7 +125,7 @@ def cost(prefix: str) -> dict[str, Any]:
                         "cost_at_prices_total",
                         "change",
                         SHARE,
-                        4,
+                        12,
                         {-1: "green", 0: "orange"},
                     ),
                     grid(
@@ -115,10 +133,11 @@ def cost(prefix: str) -> dict[str, Any]:
                         "Booked, what of it can be compared (has a price there too), and the same tokens at the chosen prices.",
                         "cost_at_prices",
                         {"booked_usd": USD, "comparable_usd": USD, "usd_at_chosen_prices": USD, "change": SHARE},
-                        16,
+                        24,
                         {"tenant": spender},
                         height=8,
                         steps={"change": {-1: "green", 0: "orange"}},
+                        words={"cost": COST},
                     ),
                 ],
             ),
@@ -141,6 +160,7 @@ def cost(prefix: str) -> dict[str, Any]:
                         {"usd": USD, "usual": USD},
                         12,
                         {"tenant": spender},
+                        words={"cost": COST},
                     ),
                     grid(
                         "Unpriced models",
@@ -168,8 +188,9 @@ def cost(prefix: str) -> dict[str, Any]:
                         "something unknown.",
                         "budgets_used",
                         {"share": SHARE, "unpriced": SHARE},
-                        12,
+                        24,
                         {"run": run},
+                        height=8,
                         steps={
                             "share": {0: "green", 0.8: "orange", 1: "red"},
                             "unpriced": {0: "green", 0.05: "orange"},
@@ -182,8 +203,9 @@ def cost(prefix: str) -> dict[str, Any]:
                         "receiver had taken them.",
                         "budgets_crossings",
                         {"told_after": SECONDS, "level": SHARE},
-                        12,
+                        24,
                         {"run": run},
+                        height=8,
                         steps={"told_after": {0: "green", 30: "red"}},
                         nothing="Nothing was crossed.",
                     ),

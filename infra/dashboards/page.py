@@ -22,16 +22,22 @@ from infra.dashboards.clickhouse import VARIABLES, data_source_variable, query_v
 TAG = "agent-telemetry"
 UID_LENGTH = 40
 """Grafana's limit."""
+SLUG_LENGTH = 8
+"""Dashboards' uids of a stack differ in their ends alone: so a row's link can name one (drill_by_row)."""
 Row = tuple[str, Sequence[Builder[Panel]]]
 
 
 def uid(prefix: str, slug: str) -> str:
     """The dashboard's stable uid; a long prefix is cut and told apart by a digest."""
-    whole = f"{prefix}-{slug}"
-    if len(whole) <= UID_LENGTH:
-        return whole
+    return f"{_begin(prefix, max(len(slug), SLUG_LENGTH))}{slug}"
+
+
+def _begin(prefix: str, length: int) -> str:
+    """What stands before an end of at most `length` characters."""
+    if len(prefix) + 1 + length <= UID_LENGTH:
+        return f"{prefix}-"
     digest = hashlib.sha256(prefix.encode()).hexdigest()[:8]
-    return f"{prefix[: UID_LENGTH - len(slug) - len(digest) - 2]}-{digest}-{slug}"
+    return f"{prefix[: UID_LENGTH - length - len(digest) - 2]}-{digest}-"
 
 
 def page(
@@ -82,10 +88,26 @@ def page(
 
 
 def drill(
-    prefix: str, slug: str, variables: Sequence[str], chosen: Mapping[str, str], says: str = "Look closer"
+    prefix: str,
+    slug: str,
+    variables: Sequence[str],
+    chosen: Mapping[str, str],
+    says: str = "Look closer",
+    fixed: Mapping[str, str] | None = None,
 ) -> tuple[str, str]:
-    """A link from a table's row: to the dashboard `slug` with the time range, `variables` of this page as they are, and
-    by variable the row's column as value."""
-    kept = [f"${{{name}:queryparam}}" for name in ("datasource", *variables) if name not in chosen]
+    """A link from a table's row: to the dashboard `slug` with the time range, `variables` of this page as they are, by
+    variable the row's column as value, and `fixed` values."""
     taken = [f"var-{name}=${{__data.fields.{column}:percentencode}}" for name, column in chosen.items()]
-    return says, f"/d/{uid(prefix, slug)}?" + "&".join(["${__url_time_range}", *kept, *taken])
+    taken += [f"var-{name}={value}" for name, value in (fixed or {}).items()]
+    kept = [name for name in variables if name not in chosen]
+    return says, _address(uid(prefix, slug), kept, taken)
+
+
+def drill_by_row(prefix: str, column: str, variables: Sequence[str], says: str) -> tuple[str, str]:
+    """The same to the dashboard whose slug stands in the row's column."""
+    return says, _address(f"{_begin(prefix, SLUG_LENGTH)}${{__data.fields.{column}:percentencode}}", variables, ())
+
+
+def _address(where: str, kept: Sequence[str], taken: Sequence[str]) -> str:
+    held = [f"${{{name}:queryparam}}" for name in ("datasource", *kept)]
+    return f"/d/{where}?" + "&".join(["${__url_time_range}", *held, *taken])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from grafana_foundation_sdk.builders import bargauge, common, dashboard, stat, table, timeseries
@@ -19,9 +19,10 @@ from grafana_foundation_sdk.models.common import (
 )
 from grafana_foundation_sdk.models.dashboard import DynamicConfigValue, Threshold, ThresholdsMode
 
+from infra.config import PROJECT
 from infra.dashboards.clickhouse import SOURCE, VARIABLES, Query, variables_of
 
-HEIGHT, STAT_HEIGHT, TABLE_HEIGHT = 8, 4, 9
+HEIGHT, STAT_HEIGHT, TABLE_HEIGHT = 8, 3, 9
 USD, SHARE, MS, SECONDS, COUNT, BYTES, DAYS = (
     "currencyUSD",
     "percentunit",
@@ -33,6 +34,13 @@ USD, SHARE, MS, SECONDS, COUNT, BYTES, DAYS = (
 )
 Steps = Mapping[float, str]
 """Colours from a value on."""
+BAD: Steps = {0: "green", 0.01: "orange", 0.02: "red"}
+"""Of a share that fails."""
+GOOD: Steps = {0: "red", 0.9: "orange", 0.98: "green"}
+"""Of a share that succeeds."""
+OUTCOMES: Mapping[str, str] = {"ok": "green", "error": "red", "running": "orange"}
+COST: Mapping[str, str] = {"at least": "orange", "unpriced": "orange"}
+"""Of a column that says how much the cost beside it tells."""
 
 
 def described(text: str, query: str) -> str:
@@ -52,8 +60,10 @@ def line(
     stacked: bool = False,
     height: int = HEIGHT,
     nothing: str = "",
+    from_zero: bool = True,
 ) -> timeseries.Panel:
-    """Lines over time: a column `time`, a figure, and perhaps a name for each line. `nothing`: what an empty one tells."""
+    """Lines over time: a column `time`, a figure, and perhaps a name for each line. `nothing`: what an empty one tells;
+    `from_zero`: whether the axis begins there."""
     panel = (
         timeseries.Panel()
         .title(title)
@@ -64,26 +74,38 @@ def line(
         .height(height)
         # The rollups' own: over narrower points a figure a minute would be a multiple of what it is.
         .interval("1m")
-        .fill_opacity(25 if stacked else 10)
-        .min(0)
+        .fill_opacity((25 if stacked else 10) if from_zero else 0)
         .tooltip(common.VizTooltipOptions().mode(TooltipDisplayMode.MULTI).sort(SortOrder.DESCENDING))
         .legend(
             common.VizLegendOptions()
-            .display_mode(LegendDisplayMode.LIST)
+            .display_mode(LegendDisplayMode.TABLE)
             .placement(LegendPlacement.BOTTOM)
             .show_legend(True)
+            # Who has most comes first.
+            .calcs(["mean"])
+            .sort_by("Mean")
+            .sort_desc(True)
         )
         .with_target(Query(query))
     )
+    if from_zero:
+        panel.min(0)
     if nothing:
         panel.no_value(nothing)
     return panel.stacking(common.StackingConfig().mode(StackingMode.NORMAL)) if stacked else panel
 
 
 def figure(
-    title: str, text: str, query: str, field: str, unit: str, span: int = 4, steps: Steps | None = None
+    title: str,
+    text: str,
+    query: str,
+    field: str,
+    unit: str,
+    span: int = 4,
+    steps: Steps | None = None,
+    nothing: str = "",
 ) -> stat.Panel:
-    """One number: the column `field` of the query's one row."""
+    """One number: the column `field` of the query's one row. `nothing`: what it shows where there is none."""
     panel = (
         stat.Panel()
         .title(title)
@@ -97,6 +119,8 @@ def figure(
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).fields(f"/^{field}$/"))
         .with_target(Query(query, "table"))
     )
+    if nothing:
+        panel.no_value(nothing)
     return panel.thresholds(_thresholds(steps)) if steps else panel
 
 
@@ -111,9 +135,11 @@ def grid(
     steps: Mapping[str, Steps] | None = None,
     nothing: str = "",
     words: Mapping[str, Mapping[str, str]] | None = None,
+    shares: Sequence[str] = (),
 ) -> table.Panel:
     """Rows. `units` by column, others are counts or text; `links`: by column a title and an address; `steps`, `words`: by
-    column the colour of a figure or of a text; `nothing`: what an empty one tells."""
+    column the colour of a figure or of a text; `shares`: columns with a bar of the column's greatest; `nothing`: what an
+    empty one tells."""
     panel = (
         table.Panel()
         .title(title)
@@ -147,6 +173,15 @@ def grid(
             [
                 DynamicConfigValue(id_val="mappings", value=[{"type": "value", "options": options}]),
                 DynamicConfigValue(id_val="custom.cellOptions", value={"type": "color-text"}),
+            ]
+        )
+    for column in shares:
+        gauge = {"type": "gauge", "mode": "basic", "valueDisplayMode": "text"}
+        properties.setdefault(column, []).extend(
+            [
+                DynamicConfigValue(id_val="min", value=0),
+                DynamicConfigValue(id_val="color", value={"mode": "fixed", "fixedColor": "blue"}),
+                DynamicConfigValue(id_val="custom.cellOptions", value=gauge),
             ]
         )
     for column, values in properties.items():
@@ -190,6 +225,33 @@ def special(
     if nothing:
         panel.no_value(nothing)
     return panel.options(options) if options else panel
+
+
+def alert_list(title: str, text: str, prefix: str, span: int, height: int, nothing: str) -> dashboard.Panel:
+    """Grafana's own list of the stack's alerts that fire or are pending: it asks Grafana, by the label that every rule has
+    (alerts.py). Options as its documentation has them ("Alert list"); the builders' library has no builder for it."""
+    stack = prefix.removeprefix(f"{PROJECT}-")
+    options = {
+        "viewMode": "list",
+        "groupMode": "default",
+        "groupBy": [],
+        "maxItems": 50,
+        "sortOrder": 3,  # importance
+        "dashboardAlerts": False,
+        "alertName": "",
+        "alertInstanceLabelFilter": f'{{stack="{stack}"}}',
+        "stateFilter": {"firing": True, "pending": True, "noData": False, "normal": False, "error": True},
+    }
+    return (
+        dashboard.Panel()
+        .type("alertlist")
+        .title(title)
+        .description(f"{text} The variables do not filter it.")
+        .span(span)
+        .height(height)
+        .options(options)
+        .no_value(nothing)
+    )
 
 
 def _from_least(steps: Steps) -> list[tuple[float | None, str]]:

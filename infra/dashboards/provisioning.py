@@ -15,11 +15,12 @@ from infra.config import PROJECT
 from infra.contacts import Contact, contacts
 from infra.dashboards.alerts import build_rule_groups
 from infra.dashboards.catalogue import build_all
-from infra.dashboards.tenants import TENANT_DATABASE, build_tenant, tenant_prefix
+from infra.dashboards.tenants import build_tenant, tenant_prefix, tenant_title
 from infra.postdeploy.grafana_contacts import contact_uid, receivers
 from infra.postdeploy.grafana_source import source_body
 from infra.schema import DATABASE
 from infra.settings import Settings
+from infra.tenant_views import TENANT_DATABASE, reader
 
 ORGANISATION = 1
 """A Grafana's first, which is always there."""
@@ -48,9 +49,11 @@ def provisioning_files(settings: Settings, stack: str, source: FileSource, seen_
     prefix, title = f"{PROJECT}-{stack}", f"Agents ({stack})"
     parts = [_part(prefix, title, build_all(prefix), DATABASE, source, PASSWORD)]
     for tenant in settings.tenantReaders:
-        own, reader = tenant_prefix(prefix, tenant), replace(source, user=f"reader-{tenant}")
-        models = build_tenant(prefix, tenant)
-        parts.append(_part(own, f"{title}: {tenant}", models, TENANT_DATABASE, reader, tenant_password(tenant)))
+        own, models = tenant_prefix(prefix, tenant), build_tenant(prefix, tenant)
+        signed_in = replace(source, user=reader(tenant))
+        parts.append(
+            _part(own, tenant_title(title, tenant), models, TENANT_DATABASE, signed_in, tenant_password(tenant))
+        )
     files = {name: text for part in parts for name, text in part.files.items()}
     folders = [_provider(part.prefix, part.title, seen_as) for part in parts]
     files[f"datasources/{prefix}.yaml"] = _yaml({"apiVersion": 1, "datasources": [part.source for part in parts]})

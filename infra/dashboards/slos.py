@@ -18,8 +18,8 @@ def slos(prefix: str) -> dict[str, Any]:
         prefix, "overview", ("environment",), {"service": "service", "tenant": "tenant"}, "Latency, errors and traces"
     )
     burn = {f"burn_{window}": BURN for window in ("5m", "1h", "6h", "3d")}
-    units = {"target": SHARE, "reached": SHARE, "budget_left": SHARE}
-    window = "Over the objective's window, up to the end of the time range."
+    units = {"requests": COUNT, "target": SHARE, "reached": SHARE, "budget_left": SHARE}
+    window = "Over the objective's window, up to the end of the time range; nothing is told of too few requests."
     return page(
         prefix,
         "slos",
@@ -81,7 +81,9 @@ def slos(prefix: str) -> dict[str, Any]:
                         {"service": service},
                         steps={"budget_left": BUDGET, **burn},
                     ),
-                    line("Reached", "Requests without an error.", "slos_availability_reached", SHARE, 12),
+                    line(
+                        "Reached", "Requests without an error.", "slos_availability_reached", SHARE, 12, from_zero=False
+                    ),
                     line("Burn rate", "Above 1 the budget will not last.", "slos_availability_burn", COUNT, 12),
                 ],
             ),
@@ -98,7 +100,9 @@ def slos(prefix: str) -> dict[str, Any]:
                         {"service": service},
                         steps={"budget_left": BUDGET, **burn},
                     ),
-                    line("Reached", "Requests under the objective.", "slos_latency_reached", SHARE, 12),
+                    line(
+                        "Reached", "Requests under the objective.", "slos_latency_reached", SHARE, 12, from_zero=False
+                    ),
                     line("Burn rate", "Above 1 the budget will not last.", "slos_latency_burn", COUNT, 12),
                 ],
             ),

@@ -15,8 +15,8 @@ from infra.dashboards.objectives import objectives
 from infra.dashboards.page import uid
 from infra.schema import DATABASE
 from infra.templates import render
+from infra.tenant_views import TENANT_DATABASE, view_of
 
-TENANT_DATABASE = f"{DATABASE}_tenant"
 RELATIONS: Mapping[str, str] = {
     **{
         name: name
@@ -28,7 +28,7 @@ RELATIONS: Mapping[str, str] = {
     # There `content` has ids that people read.
     "content": "content_raw",
 }
-"""What the dashboards' tables are called in the tenants' database."""
+"""Which view of a tenant's stands for what the dashboards ask."""
 WHOLE_PIPELINE = ("health",)
 """Dashboards of which nothing is a tenant's."""
 _TABLE = re.compile(rf"\b{DATABASE}\.(\w+)")
@@ -43,16 +43,25 @@ def tenant_prefix(prefix: str, tenant: str) -> str:
     return uid(prefix, f"of-{tenant}") if len(tenant) <= LONGEST_TENANT else uid(prefix, f"of-{_digest(tenant)}")
 
 
+def tenant_title(title: str, tenant: str) -> str:
+    """The title of the tenant's folder; `title`: the stack's."""
+    return f"{title}: {tenant}"
+
+
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def tenant_sql(name: str, tenant: str) -> str:
     """The query for that tenant's user; without objectives of others."""
-    mine = [one.model_dump() for one in objectives() if one.tenant in ("*", tenant)]
+    mine = [one for one in objectives() if one.tenant in ("*", tenant)]
     text = render(QUERIES / f"{name}.sql", {"slos": mine})
-    known = lambda found: f"{TENANT_DATABASE}.{RELATIONS[found[1]]}" if found[1] in RELATIONS else found[0]  # noqa: E731
-    return _TABLE.sub(known, text)
+
+    def own(found: re.Match[str]) -> str:
+        view = RELATIONS.get(found[1])
+        return f"{TENANT_DATABASE}.`{view_of(view, tenant)}`" if view else found[0]
+
+    return _TABLE.sub(own, text)
 
 
 def build_tenant(prefix: str, tenant: str) -> dict[str, dict[str, Any]]:
@@ -74,13 +83,18 @@ def _of(model: dict[str, Any], own: str, tenant: str) -> dict[str, Any]:
         if (variable["type"] != "custom" or f"${{{variable['name']}:" in asked)
         and (kept := _variable(variable, own, tenant))
     ]
-    return {**model, "panels": _without_empty_rows(panels), "templating": {"list": variables}}
+    # A preview and a search show the titles of all tenants' together.
+    title = f"{model['title']} ({tenant})"
+    return {**model, "title": title, "panels": _without_empty_rows(panels), "templating": {"list": variables}}
 
 
 def _panel(panel: dict[str, Any], tenant: str) -> dict[str, Any] | None:
     """The panel; None if it asks for something that is not the tenant's."""
-    if "targets" not in panel:
+    if panel["type"] == "row":
         return panel
+    if not panel.get("targets"):
+        # Grafana's list of alerts: of all tenants, and of the pipeline.
+        return None
     targets = [{**target, "rawSql": _asked(target["rawSql"], tenant)} for target in panel["targets"]]
     return None if any(_shared(target["rawSql"]) for target in targets) else {**panel, "targets": targets}
 

@@ -9,10 +9,9 @@ from grafana_foundation_sdk.models.dashboard import VariableOption
 
 from infra.dashboards.clickhouse import ALL
 from infra.dashboards.page import drill, page
-from infra.dashboards.panels import COUNT, MS, USD, figure, grid, special
+from infra.dashboards.panels import COST, COUNT, MS, OUTCOMES, USD, figure, grid, special
 
-VARIABLES = ("environment", "tenant", "service", "agent", "workflow")
-OUTCOMES = "ok,error,running"
+VARIABLES = ("environment", "tenant", "service", "agent", "model", "workflow", "tool")
 
 
 def traces(prefix: str) -> dict[str, Any]:
@@ -21,7 +20,7 @@ def traces(prefix: str) -> dict[str, Any]:
     outcome = (
         dashboard.CustomVariable("outcome")
         .label("Outcome")
-        .values(OUTCOMES)
+        .values(",".join(OUTCOMES))
         .multi(True)
         .include_all(True)
         .all_value(ALL)
@@ -49,6 +48,9 @@ def traces(prefix: str) -> dict[str, Any]:
                         {"duration": MS, "usd": USD},
                         24,
                         {"trace_id": trace},
+                        height=7,
+                        steps={"errors": {0: "text", 1: "red"}},
+                        words={"outcome": OUTCOMES, "cost": COST},
                     )
                 ],
             ),
@@ -67,7 +69,15 @@ def traces(prefix: str) -> dict[str, Any]:
                         {0: "green", 1: "red"},
                     ),
                     figure("Tokens", "In and out.", "traces_totals", "tokens", COUNT, 5),
-                    figure("Cost", "As booked at ingest.", "traces_totals", "usd", USD, 4),
+                    figure(
+                        "Cost",
+                        "As booked at ingest; at least this, where a call below has no cost.",
+                        "traces_totals",
+                        "usd",
+                        USD,
+                        4,
+                        nothing="unpriced",
+                    ),
                     special(
                         "traces", "Spans", "The trace's tree.", "traces_one", 24, 16, nothing="Choose a trace above."
                     ),

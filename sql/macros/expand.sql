@@ -127,7 +127,14 @@ FROM {{ source }}
 SELECT
     {{ resource | replace(', keep_content', '') }}, {{ span }}, {{ texts }}, tool_call_hash, {{ numbers | join(', ') }},
     ifNull(reported_usd, priced_usd) AS cost_usd,
-    multiIf(reported_usd IS NOT NULL, 'reported', NOT is_inference, 'none', priced_usd IS NOT NULL, 'priced', 'unpriced') AS cost_source,
+    -- Failed without any usage: nothing was billed as far as anybody knows, and no price would tell more.
+    multiIf(
+        reported_usd IS NOT NULL, 'reported',
+        NOT is_inference, 'none',
+        status_code = 2 AND coalesce({{ numbers | join(', ') }}) IS NULL AND empty(invalid_fields), 'failed',
+        priced_usd IS NOT NULL, 'priced',
+        'unpriced'
+    ) AS cost_source,
     is_inference, invalid_fields, topic, partition, offset, ingest_ts
 FROM {{ source }}
 {%- endmacro %}

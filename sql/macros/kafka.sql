@@ -6,7 +6,7 @@ CREATE TABLE IF NOT EXISTS {{ database }}.{{ name }}
 (
 {{ columns }}
 {%- if kafka.engine == 'null' %},
-    _topic LowCardinality(String) DEFAULT '{{ topic }}',
+    _topic LowCardinality(String) DEFAULT '{{ kafka.prefix ~ topic }}',
     _partition UInt64,
     _offset UInt64,
     _timestamp_ms Nullable(DateTime64(3)),
@@ -28,8 +28,8 @@ SETTINGS
     kafka_sasl_mechanism = 'AWS_MSK_IAM',
     kafka_aws_region = '{{ kafka.iam_region }}',
 {% endif %}
-    kafka_topic_list = '{{ topic }}',
-    kafka_group_name = 'clickhouse-{{ topic }}{{ '-' ~ shards.number if shards.number > 1 }}',
+    kafka_topic_list = '{{ kafka.prefix ~ topic }}',
+    kafka_group_name = '{{ kafka.prefix }}clickhouse-{{ topic }}{{ '-' ~ shards.number if shards.number > 1 }}',
 {{ decode.format_settings(message) }},
     -- What can't be parsed is a row with _error, which a view moves to dead_letters.
     kafka_handle_error_mode = 'stream',
@@ -50,14 +50,14 @@ SETTINGS
 {% macro records(name, count) %}
 CREATE MATERIALIZED VIEW IF NOT EXISTS {{ database }}.{{ name }}_ledger_mv TO {{ database }}.ingest_ledger AS
 SELECT
-    _topic AS topic, _partition AS partition, _offset AS offset, {{ otlp.message_ts() }} AS message_ts, now64(3) AS ingest_ts,
+    {{ otlp.topic() }} AS topic, _partition AS partition, _offset AS offset, {{ otlp.message_ts() }} AS message_ts, now64(3) AS ingest_ts,
     {{ count }} AS spans,
     _error != '' AS is_dead_letter
 FROM {{ database }}.{{ name }};
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS {{ database }}.{{ name }}_dead_letters_mv TO {{ database }}.dead_letters AS
 SELECT
-    _topic AS topic, _partition AS partition, _offset AS offset, {{ otlp.message_ts() }} AS message_ts, now64(3) AS ingest_ts,
+    {{ otlp.topic() }} AS topic, _partition AS partition, _offset AS offset, {{ otlp.message_ts() }} AS message_ts, now64(3) AS ingest_ts,
     _error AS error,
     _raw_message AS raw
 FROM {{ database }}.{{ name }}

@@ -71,6 +71,11 @@ dictGetOrDefault('{{ database }}.tenant', 'retention_days', {{ tenant }}, toUInt
 {%- endmacro %}
 {% set replaced = ', tenant_id, keep_content, retention_days' if tenant_of_record else '' %}
 
+{# Our name of the topic: without what it begins with on brokers that several stacks share. #}
+{% macro topic() -%}
+{{ "substring(_topic, " ~ (kafka.prefix | length + 1) ~ ")" if kafka.prefix else "_topic" }}
+{%- endmacro %}
+
 {# A row a resource: the message's facts, the resource's attributes as text, and its scopes. #}
 {% macro opened(source, list, scopes, attributes_text) %}
 SELECT
@@ -80,7 +85,7 @@ SELECT
 FROM
 (
     SELECT
-        _topic AS topic, _partition AS partition, _offset AS offset, {{ message_ts() }} AS message_ts, now64(3) AS ingest_ts,
+        {{ topic() }} AS topic, _partition AS partition, _offset AS offset, {{ message_ts() }} AS message_ts, now64(3) AS ingest_ts,
         arrayJoin({{ list }}) AS resource
     FROM {{ source }}
     WHERE _error = ''

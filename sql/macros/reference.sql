@@ -1,18 +1,22 @@
-{# A reference table's load and its live rows: infra/postdeploy/reference_tables.py. `types`: column to type, in order; `key`:
-   what makes a row. #}
-{% macro load(table, types, key) %}
+{# A reference table's rows as they are wanted, its load and its live rows: infra/postdeploy/reference_tables.py. `types`:
+   column to type, in order; `key`: what makes a row. #}
+{% macro wanted(table, types) %}
 {% set columns = types | join(', ') %}
 {% set schema %}{% for column, type in types.items() %}{{ column }} {{ type }}{{ ', ' if not loop.last }}{% endfor %}{% endset %}
+SELECT {{ columns }}
+{% if rows %}
+    FROM format(JSONEachRow, {{ schema | sql_string }}, {{ rows | join('\n') | sql_string }})
+{%- else %}
+    FROM {{ database }}.{{ table }}
+    WHERE false
+{%- endif %}
+{% endmacro %}
+{% macro load(table, types, key) %}
+{% set columns = types | join(', ') %}
 INSERT INTO {{ database }}.{{ table }} ({{ columns }}, removed)
 WITH wanted AS
 (
-    SELECT {{ columns }}
-{% if rows %}
-    FROM format(JSONEachRow, {{ schema | sql_string }}, {{ rows | join('\n') | sql_string }})
-{% else %}
-    FROM {{ database }}.{{ table }}
-    WHERE false
-{% endif %}
+    {{ wanted(table, types) }}
 )
 SELECT {{ columns }}, false AS removed
 FROM wanted

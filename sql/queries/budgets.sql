@@ -10,8 +10,10 @@ SELECT
     dateDiff('second', u.at, now64(3)) AS seconds_ago,
     c.level AS level,
     if(c.level > 0, toString(c.began), '') AS began,
-    multiIf(c.level = 0, '', isNull(c.resolved), 'open', 'over') AS state,
-    multiIf(c.level = 0 OR NOT c.notify, '', c.delivered > 0, 'told', 'not told yet') AS told
+    multiIf(c.level = 0, '', isNull(c.resolved), 'open', u.scope = 'run', 'ended with the run', 'resolved') AS state,
+    multiIf(c.level = 0 OR NOT c.notify, '', c.delivered > 0, 'told', 'not told yet') AS told,
+    if(told = 'told', toString(c.delivered), '') AS told_at,
+    if(c.level = 0 OR isNull(c.resolved), '', toString(c.resolved)) AS ended_at
 FROM telemetry.budget_usage AS u
 LEFT JOIN
 (

@@ -9,6 +9,7 @@ import sys
 import uvicorn
 
 from infra.config import PROJECT
+from infra.dashboards.alerts import build_rule_groups
 from infra.dashboards.catalogue import build_all
 from infra.dashboards.render.app import application
 from infra.dashboards.render.boards import Boards
@@ -20,7 +21,8 @@ HOST = "127.0.0.1"
 
 def serve(stack: str, clickhouse: str, port: int) -> bool:
     """Serves until it is told to stop. False: it could not listen."""
-    boards = Boards.of(build_all(f"{PROJECT}-{stack}"), Source(clickhouse))
+    prefix = f"{PROJECT}-{stack}"
+    boards = Boards.of(build_all(prefix), build_rule_groups(prefix), Source(clickhouse))
     server = Server(
         uvicorn.Config(
             application(boards, stack),

@@ -131,7 +131,7 @@ def application(boards: Boards, stack: str) -> Starlette:
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         yield
-        boards.source.close()
+        boards.close()
 
     return Starlette(
         routes=[

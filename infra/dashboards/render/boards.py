@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from infra.dashboards.render import variables
+from infra.dashboards.render.alerts import AlertList
 from infra.dashboards.render.macros import View, expand
 from infra.dashboards.render.source import Frame, QueryError, Source
 from infra.dashboards.render.timerange import TimeRange, seconds, time_range
@@ -17,6 +18,8 @@ from infra.dashboards.render.variables import Params
 from infra.errors import UserError
 
 DEFAULT_RANGE = {"from": "now-6h", "to": "now"}
+ALERTS = "alertlist"
+"""The one kind of panel that asks no data source."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Look:
     def panel(self, number: int) -> Mapping[str, Any]:
         """The panel with that id. Raises UserError."""
         for panel in self.model["panels"]:
-            if panel["id"] == number and panel.get("targets"):
+            if panel["id"] == number and is_answered(panel):
                 return panel
         raise UserError(f"no panel {number} with a query in {self.model['uid']}")
 
@@ -45,11 +48,17 @@ class Boards:
 
     models: Mapping[str, Mapping[str, Any]]
     source: Source
+    alerts: AlertList
 
     @classmethod
-    def of(cls, built: Mapping[str, Mapping[str, Any]], source: Source) -> Boards:
-        """From what catalogue.build_all returned."""
-        return cls({model["uid"]: model for model in built.values()}, source)
+    def of(cls, built: Mapping[str, Mapping[str, Any]], groups: Sequence[Mapping[str, Any]], source: Source) -> Boards:
+        """From what catalogue.build_all and alerts.build_rule_groups returned."""
+        return cls({model["uid"]: model for model in built.values()}, source, AlertList(groups, source))
+
+    def close(self) -> None:
+        """Asks no more."""
+        self.alerts.close()
+        self.source.close()
 
     @cached_property
     def first(self) -> str:
@@ -76,12 +85,16 @@ class Boards:
         return Look(model, time_range(start, end, now), variables.chosen(model, params))
 
     def panel(self, look: Look, number: int) -> Future[Frame]:
-        """The answer of a panel's query. Raises UserError; the future raises QueryError."""
+        """A panel's answer. Raises UserError; the future raises QueryError."""
+        if look.panel(number)["type"] == ALERTS:
+            return self.alerts.now()
         return self.source.ask(self.statement(look, number))
 
     def statement(self, look: Look, number: int) -> str:
-        """A panel's query as ClickHouse gets it. Raises UserError."""
+        """A panel's query as ClickHouse gets it; empty for the alerts, which are many. Raises UserError."""
         panel = look.panel(number)
+        if panel["type"] == ALERTS:
+            return ""
         return expand(panel["targets"][0]["rawSql"], look.view(_least(panel)))
 
     def answer(self, look: Look, number: int, frame: Frame) -> dict[str, Any]:
@@ -117,6 +130,11 @@ class Boards:
             }
             for variable in variables.shown(look.model)
         ]
+
+
+def is_answered(panel: Mapping[str, Any]) -> bool:
+    """Whether the panel shows an answer; a row does not."""
+    return bool(panel.get("targets")) or panel["type"] == ALERTS
 
 
 def _least(panel: Mapping[str, Any]) -> int:

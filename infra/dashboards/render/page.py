@@ -22,7 +22,18 @@ FIRST = "theme.js"
 """Runs in the head, so that no light page flashes before a dark one."""
 DRAWING = (
     "vendor/uPlot.iife.min.js",
-    *("dom.js", "format.js", "fields.js", "links.js", "series.js", "timeseries.js", "stat.js", "table.js", "trace.js"),
+    *(
+        "dom.js",
+        "format.js",
+        "fields.js",
+        "links.js",
+        "series.js",
+        "timeseries.js",
+        "stat.js",
+        "table.js",
+        "trace.js",
+        "alerts.js",
+    ),
     *("card.js", "layout.js", "toolbar.js", "frame.js"),
 )
 LIVE, REPORT = (*DRAWING, "app.js"), (*DRAWING, "report.js")

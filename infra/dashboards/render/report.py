@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from infra.dashboards.render import variables
-from infra.dashboards.render.boards import Boards, for_browser
+from infra.dashboards.render.boards import Boards, for_browser, is_answered
 from infra.dashboards.render.page import report_page
 from infra.dashboards.render.source import QueryError
 from infra.dashboards.render.variables import Params
@@ -38,7 +38,7 @@ def _board(boards: Boards, uid: str, params: Params, now: datetime) -> tuple[dic
         f"var-{item['name']}": item["value"] for item in chosen if item["type"] == "textbox" and any(item["value"])
     }
     look = boards.look(uid, {**params, **first}, now)
-    asked = [(panel, boards.panel(look, panel["id"])) for panel in look.model["panels"] if panel.get("targets")]
+    asked = [(panel, boards.panel(look, panel["id"])) for panel in look.model["panels"] if is_answered(panel)]
     answers, failed = {}, []
     for panel, future in asked:
         try:

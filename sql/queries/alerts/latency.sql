@@ -10,7 +10,7 @@ SELECT
     quantilesDDMerge(0.01, 0.5, 0.9, 0.95, 0.99)(s.latency_ms)[3] / any(o.latency_ms) AS value
 FROM telemetry.spans_minute AS s
 CROSS JOIN {{ d.objectives() }} AS o
-WHERE s.entry AND {{ a.lately(rule.window_minutes) }} AND o.service IN ('*', s.service_name) AND o.tenant IN ('*', s.tenant_id)
+WHERE s.entry AND {{ a.lately(rule.window_minutes) }} AND {{ d.objective_applies('o', 's') }}
 GROUP BY tenant, environment, service, objective, target_ms
 HAVING sum(s.spans) >= {{ rule.least_requests }}
 ORDER BY value DESC, tenant, environment, service

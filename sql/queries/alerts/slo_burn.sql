@@ -20,7 +20,7 @@ FROM
     FROM telemetry.spans_minute AS s
     CROSS JOIN {{ d.objectives() }} AS o
     WHERE s.entry AND s.minute > $__toTime - INTERVAL {{ rule.long_minutes }} MINUTE AND s.minute <= $__toTime AND s.tenant_id != 'canary'
-        AND o.service IN ('*', s.service_name) AND o.tenant IN ('*', s.tenant_id)
+        AND {{ d.objective_applies('o', 's') }}
     GROUP BY objective, tenant, service, o.availability, o.latency_ms, o.latency_share
     HAVING requests >= {{ rule.least_requests }}
 )

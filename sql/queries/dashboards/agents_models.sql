@@ -7,7 +7,8 @@ SELECT
     quantile(0.5)(duration_ms) AS p50,
     quantile(0.95)(duration_ms) AS p95,
     avg(ifNull(tokens_completion, 0)) AS output_a_call,
-    toFloat64(sum(ifNull(cost_usd, 0))) AS usd,
+    {{ d.spans_known() }} AS cost,
+    {{ d.spans_usd() }} AS usd,
     countIf(cost_source = 'unpriced') AS unpriced
 {{ d.spans() }}
     AND is_inference

@@ -9,7 +9,8 @@ SELECT
     countIf(is_inference) AS model_calls,
     countIf(status_code = 'error') / count() AS error_rate,
     quantile(0.95)(duration_ms) AS p95,
-    toFloat64(sumIf(ifNull(cost_usd, 0), is_inference)) / runs AS usd_a_run
+    {{ d.spans_known() }} AS cost,
+    {{ d.spans_usd() }} / runs AS usd_a_run
 {{ d.spans() }}
     AND agent_name != ''
 GROUP BY agent, agent_version, prompt, prompt_version

@@ -9,7 +9,7 @@ SELECT
     used,
     usage_limit AS at_most,
     level,
-    if(isNull(resolved), 'open', 'over') AS state,
+    multiIf(isNull(resolved), 'open', scope = 'run', 'ended with the run', 'resolved') AS state,
     multiIf(NOT notify, 'nobody to tell', delivered > 0, 'told', 'not told yet') AS webhook,
     if(delivered > 0, dateDiff('millisecond', began, delivered) / 1000, NULL) AS told_after,
     last_error

@@ -9,7 +9,8 @@ SELECT
     c.cached AS cached,
     c.completion AS output,
     c.reasoning AS reasoning,
-    c.usd AS booked_usd,
+    {{ d.known('c.usd', 'c.unpriced') }} AS cost,
+    {{ d.usd('c.usd', 'c.unpriced') }} AS booked_usd,
     {{ reprice.usd('c', 'now') }} AS usd_at_prices_of_now,
     {{ reprice.usd('c', 'chosen') }} AS usd_at_chosen_prices,
     c.unpriced AS unpriced
@@ -22,5 +23,5 @@ FROM
 ) AS c
 {{ reprice.joins('c', 'now', 'now') }}
 {{ reprice.joins('c', 'chosen', 'chosen') }}
-ORDER BY booked_usd DESC, model_calls DESC
+ORDER BY booked_usd DESC NULLS LAST, model_calls DESC
 LIMIT 50

@@ -6,6 +6,7 @@ WITH
 SELECT
     tenant_id AS tenant,
     model,
+    {{ d.known('sumIf(cost_usd, toStartOfHour(minute) = hour)', 'sumIf(unpriced_calls, toStartOfHour(minute) = hour)') }} AS cost,
     toFloat64(sumIf(cost_usd, toStartOfHour(minute) = hour)) AS usd,
     toFloat64(sumIf(cost_usd, toStartOfHour(minute) < hour)) / {{ d.days_before('began', 'hour') }} AS usual,
     if(usual = 0, NULL, usd / usual) AS times

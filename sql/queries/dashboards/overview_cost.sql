@@ -1,6 +1,6 @@
--- Booked cost a minute by model.
+-- Booked cost a minute by model; nothing where no call had a price.
 {% import 'macros/dashboards.sql' as d with context %}
-SELECT $__timeInterval(minute) AS time, model, toFloat64(sum(cost_usd)) / ($__interval_s / 60) AS usd
+SELECT $__timeInterval(minute) AS time, model, {{ d.sum_usd() }} / ($__interval_s / 60) AS usd
 {{ d.cost_minute() }}
 GROUP BY time, model
 ORDER BY time, model

@@ -5,13 +5,14 @@ SELECT
     service,
     tenant,
     any(availability) AS target,
-    1 - sum(failed) / sum(requests) AS reached,
-    1 - (sum(failed) / sum(requests)) / (1 - target) AS budget_left,
-    sumIf(failed, minute > $__toTime - INTERVAL 5 MINUTE) / nullIf(sumIf(requests, minute > $__toTime - INTERVAL 5 MINUTE), 0) / (1 - target) AS burn_5m,
-    sumIf(failed, minute > $__toTime - INTERVAL 1 HOUR) / nullIf(sumIf(requests, minute > $__toTime - INTERVAL 1 HOUR), 0) / (1 - target) AS burn_1h,
-    sumIf(failed, minute > $__toTime - INTERVAL 6 HOUR) / nullIf(sumIf(requests, minute > $__toTime - INTERVAL 6 HOUR), 0) / (1 - target) AS burn_6h,
-    sumIf(failed, minute > $__toTime - INTERVAL 3 DAY) / nullIf(sumIf(requests, minute > $__toTime - INTERVAL 3 DAY), 0) / (1 - target) AS burn_3d
+    sum(asked) AS requests,
+    1 - sum(failed) / requests AS reached,
+    {{ d.budget_left('failed', 'target') }} AS budget_left,
+    {{ d.burn('failed', '5 MINUTE', 'target') }} AS burn_5m,
+    {{ d.burn('failed', '1 HOUR', 'target') }} AS burn_1h,
+    {{ d.burn('failed', '6 HOUR', 'target') }} AS burn_6h,
+    {{ d.burn('failed', '3 DAY', 'target') }} AS burn_3d
 FROM {{ d.objective_minutes() }}
 GROUP BY objective, service, tenant
-ORDER BY budget_left, service, tenant
+ORDER BY budget_left ASC NULLS LAST, service, tenant
 LIMIT 200

@@ -1,6 +1,6 @@
 -- Burn rate of the latency budget by service: 1 uses it up exactly at the end of the window.
 {% import 'macros/dashboards.sql' as d with context %}
-SELECT $__timeInterval(minute) AS time, service, sum(slow) / sum(requests) / (1 - any(latency_share)) AS burn
+SELECT $__timeInterval(minute) AS time, service, sum(slow) / sum(asked) / (1 - any(latency_share)) AS burn
 FROM {{ d.objective_minutes() }}
 WHERE $__timeFilter(minute)
 GROUP BY time, service, objective

@@ -8,9 +8,9 @@ SELECT
 FROM
 (
     SELECT
-        1 - (sum(failed) / sum(requests)) / (1 - any(availability)) AS availability_left,
-        1 - (sum(slow) / sum(requests)) / (1 - any(latency_share)) AS latency_left,
-        sumIf(failed, minute > $__toTime - INTERVAL 1 HOUR) / nullIf(sumIf(requests, minute > $__toTime - INTERVAL 1 HOUR), 0) / (1 - any(availability)) AS burn
+        {{ d.budget_left('failed', 'any(availability)') }} AS availability_left,
+        {{ d.budget_left('slow', 'any(latency_share)') }} AS latency_left,
+        {{ d.burn('failed', '1 HOUR', 'any(availability)') }} AS burn
     FROM {{ d.objective_minutes() }}
     GROUP BY objective, service, tenant
 )

@@ -12,7 +12,8 @@ SELECT
     duration_ms AS duration,
     steps,
     errors,
-    toFloat64(cost_usd) AS usd
+    {{ d.run_known() }} AS cost,
+    {{ d.run_usd() }} AS usd
 {{ d.runs() }}
     AND ('*' IN (${outcome:singlequote}) OR outcome IN (${outcome:singlequote}))
     AND (${search:singlequote} = '' OR positionCaseInsensitive(concat(trace_id, ' ', operation, ' ', user_id, ' ', session_id), ${search:singlequote}) > 0)

@@ -4,7 +4,7 @@ SELECT
     count() AS spans,
     countIf(status_code = 'error') AS failed,
     (toUnixTimestamp64Nano(max(end_ts)) - toUnixTimestamp64Nano(min(start_ts))) / 1e6 AS duration,
-    toFloat64(sumIf(ifNull(cost_usd, 0), is_inference)) AS usd,
+    {{ d.spans_usd() }} AS usd,
     sumIf(ifNull(tokens_prompt, 0) + ifNull(tokens_completion, 0), is_inference) AS tokens
 FROM
 (

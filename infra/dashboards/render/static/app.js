@@ -102,6 +102,25 @@
     document.body.dataset.loaded = String(Number(document.body.dataset.loaded || 0) + 1);
   }
 
+  // Whoever follows a link to a panel, or to a trace, sees it. Cards have their size before they have an answer.
+  function wantedPanel() {
+    const query = new URLSearchParams(location.search);
+    if (performance.getEntriesByType("navigation")[0]?.type === "reload") return null;
+    const named = Number(query.get("viewPanel"));
+    if (named) return named;
+    const texts = variables.filter((variable) => variable.type === "textbox" && variable.name !== "search" && query.get(`var-${variable.name}`));
+    return texts.length ? model.panels.find((panel) => panel.type === "traces")?.id : null;
+  }
+  function goToWanted() {
+    const wanted = wantedPanel();
+    const card = wanted && cards.find((found) => found.panel.id === wanted);
+    if (!card) return;
+    const begin = card.panel.type === "traces" ? card.element.closest(".section") : card.element;
+    begin.classList.add("shown");
+    const above = document.querySelector(".top").offsetHeight + (getComputedStyle(bar).position === "sticky" ? bar.offsetHeight : 0);
+    scrollTo({ top: begin.getBoundingClientRect().top + scrollY - above - 8 });
+  }
+
   function schedule() {
     clearTimeout(timer);
     const unit = { s: 1e3, m: 6e4, h: 36e5 };
@@ -123,6 +142,7 @@
     syncCursor: Boolean(model.graphTooltip),
     link: (url, row) => Links.fill(url, state, row),
     zoom: (from, to) => change({ from: String(from), to: String(to) }),
+    now: () => Date.now(),
     nothing: () => "Nothing in this time range",
   };
   cards = Layout.build(model, (panel) => Card.make(panel, context), main);
@@ -130,4 +150,5 @@
   addEventListener("popstate", () => { state = readState(); load(); });
   document.addEventListener("visibilitychange", () => { if (!document.hidden) schedule(); });
   load();
+  goToWanted();
 })();

@@ -2,7 +2,7 @@
 "use strict";
 const Card = (() => {
   const DRAW = {
-    timeseries: TimeSeries.draw, stat: Stat.draw, bargauge: Stat.bars, table: Table.draw, logs: Table.logs, traces: Trace.draw,
+    timeseries: TimeSeries.draw, stat: Stat.draw, bargauge: Stat.bars, table: Table.draw, logs: Table.logs, traces: Trace.draw, alertlist: Alerts.draw,
   };
   const showQuery = (panel, answer) => {
     const dialog = el("dialog", { class: "query" },

@@ -17,7 +17,7 @@
         el("span", { class: "control labelled fixed" }, el("span", { class: "muted" }, variable.label), el("span", { class: "value" }, variable.type === "textbox" ? variable.value[0] || "any" : Toolbar.chosenName(variable))))),
       el("div", { class: "times" }, el("span", { class: "control fixed" }, icon("clock", 15), el("span", {}, Toolbar.rangeName(board)), el("span", { class: "muted" }, `as of ${made}`))));
     document.title = `${board.model.title} · ${page.stack}`;
-    const context = { syncCursor: Boolean(board.model.graphTooltip), link: () => null, nothing: () => "Nothing in this time range" };
+    const context = { syncCursor: Boolean(board.model.graphTooltip), link: () => null, now: () => page.made, nothing: () => "Nothing in this time range" };
     cards = Layout.build(board.model, (panel) => Card.make(panel, context), main);
     for (const card of cards) {
       const answer = board.answers[card.panel.id];

@@ -80,5 +80,11 @@ const Series = (() => {
       return top;
     });
   };
-  return { wide, stack };
+  // A line's amount, as its legend tells it: the mean of its points. Of a stack, what is not there is nothing.
+  const amount = (line, stacked) => {
+    const told = line.values.filter((value) => value !== null && value !== undefined);
+    const known = [...line.points.values()].some((value) => value !== null);
+    return known && told.length ? told.reduce((sum, value) => sum + value, 0) / (stacked ? line.values.length : told.length) : null;
+  };
+  return { wide, stack, amount };
 })();

@@ -13,7 +13,10 @@ const Table = (() => {
     });
   };
 
-  const cell = (value, column, field, long, row, columns, context) => {
+  // A bar of the column's greatest behind a figure.
+  const gauge = (value, most) => el("i", { class: "gauge", style: { width: `${most > 0 ? Math.max(0, (100 * (value ?? 0)) / most) : 0}%` }, "aria-hidden": "true" });
+
+  const cell = (value, column, field, long, most, row, columns, context) => {
     const text = Fields.text(value, column.kind, field);
     const classes = [column.kind === "number" ? "number" : "", /^[0-9a-f]{16,32}$/.test(text) ? "id" : "", long ? "long" : "", text === "–" ? "none" : ""];
     const color = field["custom.cellOptions"]?.type === "color-text" ? Fields.threshold(field, value) : "";
@@ -22,6 +25,7 @@ const Table = (() => {
     const named = Object.fromEntries(columns.map((other, at) => [other.name, row[at]]));
     const address = link && value !== null && value !== "" ? context.link(link.url, named) : null;
     const inner = el("span", { class: "cell" }, text);
+    if (field["custom.cellOptions"]?.type === "gauge" && typeof value === "number") made.prepend(gauge(value, most));
     made.append(address ? el("a", { href: address, title: `${link.title}: ${text}`, target: link.targetBlank ? "_blank" : null, rel: "noopener" }, inner) : inner);
     if (long && !address) made.addEventListener("click", () => made.classList.toggle("open"));
     return made;
@@ -32,6 +36,7 @@ const Table = (() => {
     const fields = columns.map((column) => Fields.of(panel, column.name));
     // A column with one long text is told the same way in all its rows.
     const long = columns.map((column, at) => answer.rows.some((row) => Fields.text(row[at], column.kind, fields[at]).length > LONG));
+    const most = columns.map((_, at) => Math.max(0, ...answer.rows.map((row) => (typeof row[at] === "number" ? row[at] : 0))));
     let sort = body.drawn?.kind === "table" ? body.drawn.sort : null;
     const scrolled = body.querySelector(".scroll")?.scrollTop || 0;
     const rows = el("tbody");
@@ -48,7 +53,7 @@ const Table = (() => {
     const fill = () => {
       heads.forEach((head, at) => (sort?.at === at ? head.setAttribute("aria-sort", sort.down ? "descending" : "ascending") : head.removeAttribute("aria-sort")));
       rows.replaceChildren(...ordered(answer.rows, sort).map((row) =>
-        el("tr", {}, columns.map((column, at) => cell(row[at], column, fields[at], long[at], row, columns, context)))));
+        el("tr", {}, columns.map((column, at) => cell(row[at], column, fields[at], long[at], most[at], row, columns, context)))));
     };
     body.drawn = { kind: "table", sort };
     const scroll = el("div", { class: "scroll", tabindex: "0" }, el("table", {}, el("thead", {}, el("tr", {}, heads)), rows));

@@ -57,7 +57,7 @@ const TimeSeries = (() => {
       scales: {
         x: { time: true, range: [answer.from / 1000, answer.to / 1000] },
         y: { range: (_, low, high) => {
-          const least = main.min ?? Math.min(low ?? 0, 0);
+          const least = main.min ?? (low ?? 0) - ((high ?? 0) - (low ?? 0)) * 0.06;
           const most = main.max ?? (high === null || high <= least ? least + 1 : high + (high - least) * 0.06);
           return [least, most];
         } },
@@ -131,10 +131,16 @@ const TimeSeries = (() => {
       entries.forEach((entry, key) => entry.setAttribute("aria-pressed", String(!hidden.has(key))));
       paint();
     };
-    const entries = new Map(shown.lines.map((line) => [line.name,
+    const field = (line) => Fields.of(panel, line.column);
+    const amounts = new Map(shown.lines.map((line) => [line, Series.amount(line, stacked)]));
+    // Colours go by name and stay; the legend goes by amount, as the dashboard asks for.
+    const inOrder = panel.options?.legend?.sortBy === "Mean" && panel.options.legend.sortDesc
+      ? [...shown.lines].sort((a, b) => (amounts.get(b) ?? -Infinity) - (amounts.get(a) ?? -Infinity)) : shown.lines;
+    const entries = new Map(inOrder.map((line) => [line.name,
       el("button", { class: "legend-entry", role: "listitem", "aria-pressed": String(!hidden.has(line.name)), title: `${line.name} – click: this alone, Ctrl-click: hide`,
                      onclick: (event) => choose(line.name, !(event.ctrlKey || event.metaKey)) },
-        el("i", { class: "swatch", style: { background: `var(--${line.color})` } }), el("span", {}, line.name))]));
+        el("i", { class: "swatch", style: { background: `var(--${line.color})` } }), el("span", {}, line.name),
+        el("b", {}, Format.number(amounts.get(line), field(line).unit, field(line).decimals)))]));
     legend.append(...entries.values());
     paint();
     body.drawn = { kind: "timeseries", hidden, resize: paint, destroy: () => plot?.destroy() };

@@ -1,0 +1,3 @@
+-- Tenants that fail, are slow or cost most, whoever stands out first.
+{% import 'macros/dashboards.sql' as d with context %}
+{{ d.runs_standing_out('tenant', "tenant_id") }}
