@@ -125,7 +125,7 @@ class KeyBucketCredential:
 
 
 MOST_TASKS = 100
-"""What one DescribeTasks takes; a service's largest number of tasks is a setting below it."""
+"""What one ListTasks gives and one DescribeTasks takes; while a service is replaced it may run twice as many as it is set to."""
 
 
 @dataclass(frozen=True)
@@ -141,10 +141,15 @@ class CollectorTasks:
     def open(self) -> Iterator[dict[str, str]]:
         ecs = client("ecs", self.region)
         with as_user_error(f"tasks of {self.service}"):
-            arns = ecs.list_tasks(
+            pages = ecs.get_paginator("list_tasks").paginate(
                 cluster=self.cluster, serviceName=self.service, desiredStatus="RUNNING", maxResults=MOST_TASKS
-            )["taskArns"]
-            tasks = ecs.describe_tasks(cluster=self.cluster, tasks=arns)["tasks"] if arns else []
+            )
+            tasks = [
+                task
+                for page in pages
+                if page["taskArns"]
+                for task in ecs.describe_tasks(cluster=self.cluster, tasks=page["taskArns"])["tasks"]
+            ]
         # Those that are just starting have an address, but nothing that answers there.
         running = {
             task["taskArn"].rpartition("/")[2]: address

@@ -97,19 +97,21 @@ def tasks(context: Context) -> Iterator[Alarm]:
         periods=2,
         missing="breaching",
     )
-    yield Source(ours, {"Part": "key-list"}).alarm(
-        "key-list-stale",
-        "A collector's list of live credentials is old: new tenants are refused, revoked ones still get in.",
-        KEY_LIST_AGE,
-        "Maximum",
-        STALE_SECONDS,
-        missing="breaching",
-    )
+    if settings.collectorPlatform == "ecs":  # its figure is a line in CloudWatch's logs
+        yield Source(ours, {"Part": "key-list"}).alarm(
+            "key-list-stale",
+            "A collector's list of live credentials is old: new tenants are refused, revoked ones still get in.",
+            KEY_LIST_AGE,
+            "Maximum",
+            STALE_SECONDS,
+            missing="breaching",
+        )
     every = {
         "recompute": settings.workerRecomputeSeconds,
         "audit": settings.workerAuditSeconds,
         "canary": settings.workerCanarySeconds,
         "budgets": settings.workerBudgetSeconds,
+        "samples": settings.workerSampleSeconds,
     }
     every |= {f"recompute-{shard}": every["recompute"] for shard in range(2, settings.clickhouseShards + 1)}
     for step, seconds in every.items():
@@ -251,12 +253,13 @@ def brokers(cluster: pulumi.Input[str], count: int) -> Iterator[Alarm]:
     )
 
 
-def lag(cluster: pulumi.Input[str], shards: int = 1) -> Iterator[Alarm]:
-    """How far ClickHouse is behind, as MSK sees it: ours to know, whoever owns the cluster."""
+def lag(cluster: pulumi.Input[str], shards: int = 1, prefix: str = "") -> Iterator[Alarm]:
+    """How far ClickHouse is behind, as MSK sees it: ours to know, whoever owns the cluster. `prefix`: see
+    infra.kafka.name_prefix."""
     name = "Cluster Name"
     for topic, shard in itertools.product(GROUPS, range(1, shards + 1)):
-        group = group_of(topic, shard)
-        yield Source("AWS/Kafka", {name: cluster, "Consumer Group": group, "Topic": topic}).alarm(
+        dimensions = {name: cluster, "Consumer Group": group_of(topic, shard, prefix), "Topic": f"{prefix}{topic}"}
+        yield Source("AWS/Kafka", dimensions).alarm(
             named(f"kafka-lag-{topic}", shard),
             f"ClickHouse{f', shard {shard},' if shard > 1 else ''} needs more than {LAG_SECONDS // 60} minutes to catch up with {topic}.",
             "EstimatedMaxTimeLag",

@@ -14,6 +14,7 @@ from infra.aws.context import Context
 from infra.aws.ecs import policy
 from infra.aws.jobs import Job, Jobs
 from infra.aws.load_balancer import LoadBalancer
+from infra.kafka import name_prefix
 
 RUNBOOK = "docs/alarms.md"
 
@@ -25,7 +26,8 @@ class AlarmsArgs:
     context: Context
     key_arn: pulumi.Input[str]
     cluster_arn: pulumi.Input[str]
-    balancer: LoadBalancer
+    balancer: LoadBalancer | None
+    """None: collectors run in a cluster that its owner watches."""
     kafka_cluster: pulumi.Input[str] = ""
     """The MSK cluster's name."""
     broker_count: int = 0
@@ -46,14 +48,15 @@ class Alarms(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: AlarmsArgs, opts: pulumi.ResourceOptions | None = None):
         super().__init__("agent-telemetry:aws:Alarms", name, None, opts)
-        context = args.context
+        context, settings = args.context, args.context.settings
+        prefix = name_prefix(settings, context.stack)
         self.topic_arn = self._topic(name, args)
         wanted = [
-            *doors(args.balancer),
+            *(doors(args.balancer) if args.balancer else []),
             *tasks(context),
             *nodes(args.machines),
             *(brokers(args.kafka_cluster, args.broker_count) if args.broker_count else []),
-            *(lag(args.kafka_cluster, context.settings.clickhouseShards) if args.lag_known else []),
+            *(lag(args.kafka_cluster, settings.clickhouseShards, prefix) if args.lag_known else []),
             *(jobs_missed(context, args.jobs, args.scheduled) if args.jobs else []),
         ]
         for alarm in wanted:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pulumi
 import pulumi_aws as aws
@@ -13,29 +12,31 @@ import pulumi_aws as aws
 from infra.aws.access import CollectorTasks, KeyBucketCredential
 from infra.aws.context import Context
 from infra.aws.ecs import TaskCluster, logs, secret_statements
-from infra.aws.image import image_reference
-from infra.aws.image_layer import KEYS_FOLDER
+from infra.aws.kafka_producer import KafkaProducer
 from infra.aws.key_list import KeyList
 from infra.aws.load_balancer import GRPC_PORT, HTTPS_PORT, LoadBalancer
 from infra.aws.tasks import Container, ServiceArgs, TaskArgs, service, task
+from infra.collector import (
+    CPU_PERCENT,
+    IMAGE,
+    JWKS_FILE,
+    KEYS_FOLDER,
+    SIDE_MIB,
+    STOP_SECONDS,
+    SYNC_SECONDS,
+    config_hash,
+    go_memory_limit,
+    memory_limit_mib,
+)
 from infra.collector_config import CollectorPlace, collector_config
 from infra.emf import NAMESPACE_VARIABLE, namespace
 from infra.endpoints import OtlpEndpoint, access_input
+from infra.images import image_reference
+from infra.kafka import name_prefix
 from infra.settings import Settings
 
-SYNC_MIB = 160
-"""The key list's container; the rest of the task's memory is the collector's."""
-LIMIT_SHARE = 0.8
-"""Of the collector's memory: above it requests are refused, retryably. The rest is for what comes before the check."""
-GO_SHARE = 0.8
-"""Of that limit: from here on Go's collector works harder (GOMEMLIMIT)."""
-STOP_SECONDS = 60
-"""For what is in flight after the load balancer has drained the task: three tries of one export take 13 s."""
-SYNC_SECONDS = 20
-CPU_PERCENT = 60
 REQUESTS_PER_TASK_MINUTE = 60_000
 """Requests a minute and task at which tasks are added; the CPU decides earlier where requests are large."""
-JWKS_FILE = f"/{KEYS_FOLDER}/jwks.json"
 
 
 @dataclass(frozen=True)
@@ -49,27 +50,13 @@ class CollectorArgs:
     """Private ones, one a zone."""
     security_group: pulumi.Input[str]
     key_arn: pulumi.Input[str]
-    brokers: pulumi.Input[str]
-    kafka_secret_arn: pulumi.Input[str]
-    """The user `collector`; only read with kafkaAuth scram."""
-    kafka_secret_version: pulumi.Input[str]
-    """Changes with the password: a running task keeps the one that it started with. '': not known here."""
-    kafka_secret_key_arn: pulumi.Input[str]
-    kafka_statements: pulumi.Input[Sequence[Mapping[str, Any]]]
-    """What kafkaAuth iam allows it; only read then."""
+    kafka: KafkaProducer
     sidecar_image: pulumi.Input[str]
     """The worker's image."""
     repository_arn: pulumi.Input[str]
-    after: Sequence[pulumi.Resource] = ()
-    """Topics and sign-ins that it writes with."""
 
 
-def memory_limit_mib(task_memory: int) -> int:
-    """Where the collector refuses, in a task of this size."""
-    return int((task_memory - SYNC_MIB) * LIMIT_SHARE)
-
-
-def place(settings: Settings) -> CollectorPlace:
+def place(settings: Settings, topic_prefix: str = "") -> CollectorPlace:
     """What AWS decides about the collector's configuration."""
     scram = settings.kafkaAuth == "scram"
     return CollectorPlace(
@@ -77,6 +64,7 @@ def place(settings: Settings) -> CollectorPlace:
         jwks_file=JWKS_FILE,
         memory_limit_mib=memory_limit_mib(settings.collectorMemoryMiB),
         sasl="SCRAM-SHA-512" if scram else "AWS_MSK_IAM_OAUTHBEARER",
+        topic_prefix=topic_prefix,
         region=settings.awsRegion,
     )
 
@@ -95,8 +83,8 @@ class Collector(pulumi.ComponentResource):
         super().__init__("agent-telemetry:aws:Collector", name, None, opts)
         context, settings = args.context, args.context.settings
         self.key_list = KeyList(f"{name}-keys", context, args.key_arn, context.options(self))
-        config = pulumi.Output.from_input(args.brokers).apply(
-            lambda brokers: collector_config(settings, brokers, place(settings))
+        config = pulumi.Output.from_input(args.kafka.brokers).apply(
+            lambda brokers: collector_config(settings, brokers, place(settings, name_prefix(settings, context.stack)))
         )
         self.task = self._task(name, args, config)
         balancer = args.balancer
@@ -118,7 +106,7 @@ class Collector(pulumi.ComponentResource):
                     for group, port in ((balancer.http, settings.otlpHttpPort), (balancer.grpc, settings.otlpGrpcPort))
                 ],
                 scaled=True,
-                after=[*balancer.listeners, *self.key_list.ready, *args.after],
+                after=[*balancer.listeners, *self.key_list.ready, *args.kafka.after],
             ),
         )
         self._autoscaling(name, args)
@@ -140,21 +128,21 @@ class Collector(pulumi.ComponentResource):
                 port=settings.collectorMetricsPort,
             ),
         )
-        self.fingerprint = config.apply(lambda text: config_hash(image_reference("collector-image"), text))
+        self.fingerprint = config.apply(lambda text: config_hash(image_reference(IMAGE), text))
         self.register_outputs({"httpUrl": self.endpoint.http_url, "grpcTarget": self.endpoint.grpc_target})
 
     def _task(self, name: str, args: CollectorArgs, config: pulumi.Output[str]) -> aws.ecs.TaskDefinition:
         context, settings = args.context, args.context.settings
         written = logs(context, self, name, args.key_arn)
         scram = settings.kafkaAuth == "scram"
-        arn = pulumi.Output.from_input(args.kafka_secret_arn)
+        arn = pulumi.Output.from_input(args.kafka.secret_arn)
         collector = Container(
             "collector",
-            image_reference("collector-image"),
+            image_reference(IMAGE),
             ["--config=env:OTEL_CONFIG"],
             environment={
                 "OTEL_CONFIG": config,
-                "GOMEMLIMIT": f"{int(memory_limit_mib(settings.collectorMemoryMiB) * GO_SHARE)}MiB",
+                "GOMEMLIMIT": go_memory_limit(settings.collectorMemoryMiB),
             },
             # The container gets one key of the secret's JSON each; neither is in the task definition.
             secrets={
@@ -169,19 +157,19 @@ class Collector(pulumi.ComponentResource):
                 settings.collectorHealthPort,
                 settings.collectorMetricsPort,
             ],
-            memory=settings.collectorMemoryMiB - SYNC_MIB,
+            memory=settings.collectorMemoryMiB - SIDE_MIB,
             mounts={KEYS_FOLDER: f"/{KEYS_FOLDER}"},
             read_only=[KEYS_FOLDER],
             after=["key-list"],
             stop_seconds=STOP_SECONDS,
             labels={
                 "config-sha256": config.apply(lambda text: hashlib.sha256(text.encode()).hexdigest()),
-                "kafka-secret-version": args.kafka_secret_version,
+                "kafka-secret-version": args.kafka.secret_version,
             },
         )
         region = settings.awsRegion
-        readable = secret_statements(region, [args.kafka_secret_arn], [args.kafka_secret_key_arn]) if scram else []
-        allowed = pulumi.Output.all(self.key_list.read_statements(), [] if scram else args.kafka_statements)
+        readable = secret_statements(region, [args.kafka.secret_arn], [args.kafka.secret_key_arn]) if scram else []
+        allowed = pulumi.Output.all(self.key_list.read_statements(), args.kafka.statements)
         return task(
             context,
             self,
@@ -206,7 +194,7 @@ class Collector(pulumi.ComponentResource):
             args.sidecar_image,
             ["-m", "infra.aws.keylist_sync", *where, "--file", JWKS_FILE, "--every", str(SYNC_SECONDS)],
             environment={NAMESPACE_VARIABLE: namespace(context.prefix)},
-            memory=SYNC_MIB,
+            memory=SIDE_MIB,
             mounts={KEYS_FOLDER: f"/{KEYS_FOLDER}"},
             # Whether there is a list, not whether it is fresh: with S3 away the collectors go on with what they have.
             health={
@@ -251,8 +239,3 @@ class Collector(pulumi.ComponentResource):
                 },
                 opts=context.options(self),
             )
-
-
-def config_hash(image: str, config: str) -> str:
-    """Names one image with one configuration."""
-    return hashlib.sha256(f"{image}\0{config}".encode()).hexdigest()[:16]

@@ -8,11 +8,16 @@ from typing import Any, cast
 import pulumi
 import pulumi_aws as aws
 
+from infra.aws.lent import Lent
 from infra.config import PROJECT
 from infra.settings import Settings
 
 NAME_LENGTH = 32
 """What load balancers and target groups take at most (ELB API reference)."""
+
+
+SHARES_WITH = "SharesWith"
+"""The tag that names the stack whose network this one is in."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +27,8 @@ class Context:
     settings: Settings
     stack: str
     provider: aws.Provider
+    lent: Lent | None = None
+    """What another stack lends this one (shareStack)."""
 
     @property
     def prefix(self) -> str:
@@ -43,6 +50,10 @@ class Context:
         where = self.settings.awsRegion if region else ""
         return f"arn:aws:{service}:{where}:{self.settings.awsAccount}:{resource}"
 
+    def lends(self, part: str) -> Lent | None:
+        """The lender's values where it lends this part: network, kafka, grafana."""
+        return self.lent if self.settings.shares(part) else None
+
     def options(self, parent: pulumi.Resource, **more: Any) -> pulumi.ResourceOptions:
         """Options of a part's child."""
         return pulumi.ResourceOptions(parent=parent, **more)
@@ -60,7 +71,9 @@ def make_provider(settings: Settings, opts: pulumi.ResourceOptions | None = None
 
 def common_tags(settings: Settings, stack: str) -> dict[str, str]:
     """The tags of everything in the stack."""
-    return {"Project": PROJECT, "Stack": stack, "Environment": settings.env, "ManagedBy": "pulumi", **settings.tags}
+    borrows = {SHARES_WITH: settings.shareStack} if settings.shareStack else {}
+    ours = {"Project": PROJECT, "Stack": stack, "Environment": settings.env, "ManagedBy": "pulumi", **borrows}
+    return {**ours, **settings.tags}
 
 
 def tagging(settings: Settings, stack: str) -> pulumi.ResourceTransformation:

@@ -53,18 +53,14 @@ def bill(settings: Settings, assumptions: Mapping[str, Any]) -> list[Line]:
         *_kafka(settings),
         *_clickhouse(settings),
         *_tasks(settings, monthly_gib),
-        *(
-            [Line("grafana-editor", Decimal(assumptions["grafana_editors"]))]
-            if settings.grafanaMode == "managed"
-            else []
-        ),
+        *([Line("grafana-editor", Decimal(assumptions["grafana_editors"]))] if settings.owns_workspace else []),
         Line("key-month", Decimal(KEYS)),
         Line("secret-month", Decimal(SECRETS)),
     ]
 
 
 def _network(s: Settings, monthly_gib: Decimal) -> Iterator[Line]:
-    if not s.networkVpcId:
+    if s.owns_network:
         yield Line("nat-hour", HOURS * (s.networkZones if s.networkNat == "zone" else 1))
         yield Line("endpoint-hour", HOURS * len(s.networkEndpoints) * s.networkZones)
     # Collector to broker, broker to its other replicas, broker to each of ClickHouse's shards: zones-1 of zones times across
@@ -74,7 +70,7 @@ def _network(s: Settings, monthly_gib: Decimal) -> Iterator[Line]:
 
 
 def _kafka(s: Settings) -> Iterator[Line]:
-    if s.kafkaMode != "provisioned":
+    if not s.owns_brokers:
         return
     brokers = s.kafkaBrokersPerZone * s.broker_zones
     yield Line(f"broker-hour/{s.kafkaInstanceType.removeprefix('kafka.')}", HOURS * brokers)
@@ -98,11 +94,13 @@ def _clickhouse(s: Settings) -> Iterator[Line]:
 
 
 def _tasks(s: Settings, monthly_gib: Decimal) -> Iterator[Line]:
+    yield Line("task-cpu", HOURS * s.workerCpu / 1024, "worker")
+    yield Line("task-memory", HOURS * s.workerMemoryMiB / 1024, "worker")
+    if s.collectorPlatform != "ecs":
+        return  # the cluster's owner pays for its nodes and its load balancer
     suffix = "-spot" if s.collectorSpot else ""
     yield Line(f"task-cpu{suffix}", HOURS * s.collectorMinTasks * s.collectorCpu / 1024)
     yield Line(f"task-memory{suffix}", HOURS * s.collectorMinTasks * s.collectorMemoryMiB / 1024)
-    yield Line("task-cpu", HOURS * s.workerCpu / 1024, "worker")
-    yield Line("task-memory", HOURS * s.workerMemoryMiB / 1024, "worker")
     yield Line("load-balancer-hour", HOURS)
     yield Line("load-balancer-capacity", monthly_gib * GIB / LCU_BYTES_AN_HOUR)
 

@@ -37,6 +37,10 @@ GROUPS = {
     "endpoints": "AWS interface endpoints",
 }
 """A change of these texts replaces the groups; the brokers' group would take the Kafka cluster with it."""
+LENT = {"kafka": ("kafka", "group"), "grafana": ("grafana", "group"), "endpoints": ("network", "endpointsGroup")}
+"""Groups that come with a part that another stack lends: part and key in its output (sharing.py)."""
+ON_ECS = ("load_balancer", "collector")
+"""Groups that are only there with collectorPlatform ecs."""
 CALLERS = ("collector", "clickhouse", "keeper", "worker", "grafana")
 """Who calls AWS's services."""
 
@@ -61,19 +65,17 @@ def kafka_ports(settings: Settings) -> list[int]:
 
 def table(settings: Settings) -> Iterator[Rule]:
     """Every rule between our parts."""
-    for port in sorted({settings.otlpHttpPort, settings.otlpGrpcPort}):
-        yield Rule("load_balancer", "collector", port, "OTLP")
-    yield Rule("load_balancer", "collector", settings.collectorHealthPort, "health checks")
+    if settings.collectorPlatform == "ecs":
+        yield from _doors(settings)
     # Brokers that exist may be known by their addresses alone: then these are our ends of the rules.
     for brokers in settings.kafkaBrokerCidrs or ["kafka"]:
         for port in kafka_ports(settings):
-            yield Rule("collector", brokers, port, "produces")
+            for collectors in producers(settings):
+                yield Rule(collectors, brokers, port, "produces")
             yield Rule("clickhouse", brokers, port, "consumes")
             yield Rule("worker", brokers, port, "compares offsets")
     yield Rule("worker", "clickhouse", CLICKHOUSE_HTTPS, "recomputes, audits, backups")
-    yield Rule("worker", "collector", settings.collectorMetricsPort, "reads its own metrics")
-    if settings.collectorInternal:
-        yield Rule("worker", "load_balancer", HTTPS, "canary")
+    # A lent workspace is in its owner's group: then this opens both ends for this stack.
     yield Rule("grafana", "clickhouse", CLICKHOUSE_HTTPS, "queries")
     if settings.clickhouseShards > 1 and settings.clickhouseReplicas == 1:
         yield Rule("clickhouse", "clickhouse", CLICKHOUSE_NATIVE, "queries over all shards")
@@ -84,13 +86,35 @@ def table(settings: Settings) -> Iterator[Rule]:
         yield Rule("keeper", "keeper", KEEPER_RAFT, "consensus")
     for cidr in settings.clickhouseAllowedCidrs:
         yield Rule(cidr, "clickhouse", CLICKHOUSE_HTTPS, "clickhouseAllowedCidrs")
+    for source in CALLERS:
+        if source == "collector" and settings.collectorPlatform != "ecs":
+            continue
+        if source in LENT and settings.shares(source):
+            continue  # Its owner's firewall has these.
+        yield Rule(source, ANYWHERE, HTTPS, "AWS services, packages, images")
+        # In a lent network the owner may have endpoints at any time, and names lead to them from then on.
+        if settings.networkEndpoints or settings.shares("network"):
+            yield Rule(source, "endpoints", HTTPS, "AWS services at private addresses")
+
+
+def producers(settings: Settings) -> list[str]:
+    """Where collectors are: our tasks, or pods by their group or their addresses."""
+    if settings.collectorPlatform == "ecs":
+        return ["collector"]
+    return ["pods"] if settings.kubernetesSecurityGroupId else settings.kubernetesPodCidrs
+
+
+def _doors(settings: Settings) -> Iterator[Rule]:
+    """The load balancer, and the collector's tasks behind it."""
+    for port in sorted({settings.otlpHttpPort, settings.otlpGrpcPort}):
+        yield Rule("load_balancer", "collector", port, "OTLP")
+    yield Rule("load_balancer", "collector", settings.collectorHealthPort, "health checks")
+    yield Rule("worker", "collector", settings.collectorMetricsPort, "reads its own metrics")
+    if settings.collectorInternal:
+        yield Rule("worker", "load_balancer", HTTPS, "canary")
     for cidr in settings.collectorAllowedCidrs:
         for port in OTLP_DOORS:
             yield Rule(cidr, "load_balancer", port, "OTLP, collectorAllowedCidrs")
-    for source in CALLERS:
-        yield Rule(source, ANYWHERE, HTTPS, "AWS services, packages, images")
-        if settings.networkEndpoints:
-            yield Rule(source, "endpoints", HTTPS, "AWS services at private addresses")
 
 
 @dataclass(frozen=True)
@@ -99,7 +123,7 @@ class FirewallArgs:
 
     context: Context
     vpc_id: pulumi.Input[str]
-    nat_addresses: Sequence[pulumi.Input[str]] = ()
+    nat_addresses: Sequence[pulumi.Input[str]] | pulumi.Output[Sequence[str]] = ()
     """Where the worker's canary comes from when the load balancer is public."""
 
 
@@ -111,8 +135,10 @@ class Firewall(pulumi.ComponentResource):
 
     load_balancer: pulumi.Output[str]
     collector: pulumi.Output[str]
+    """These two only with collectorPlatform ecs."""
     kafka: pulumi.Output[str]
-    """Not there with kafkaBrokerCidrs: the brokers' group is their owner's."""
+    """Not there with kafkaBrokerCidrs: the brokers' group is their owner's. With shareStack it is the lender's, and the
+    rules in it that name our groups go with this stack; so with the two others that can be lent."""
     clickhouse: pulumi.Output[str]
     keeper: pulumi.Output[str]
     worker: pulumi.Output[str]
@@ -124,7 +150,10 @@ class Firewall(pulumi.ComponentResource):
         context = args.context
         self._name, self._options = name, context.options(self)
         settings = context.settings
-        existing = settings.kafkaMode == "existing"
+        existing, ecs = settings.kafkaMode == "existing", settings.collectorPlatform == "ecs"
+        lent = {
+            group: lender.value(part, key) for group, (part, key) in LENT.items() if (lender := context.lends(part))
+        }
         self._groups: dict[str, pulumi.Output[str]] = {
             part: aws.ec2.SecurityGroup(
                 f"{name}-{part.replace('_', '-')}",
@@ -134,26 +163,37 @@ class Firewall(pulumi.ComponentResource):
                 opts=context.options(self, custom_timeouts=LEFTOVERS),
             ).id
             for part, what in GROUPS.items()
-            if not (existing and part == "kafka")
+            if part not in lent and not (existing and part == "kafka") and (ecs or part not in ON_ECS)
         }
+        self._groups |= lent
         if existing and settings.kafkaSecurityGroupId:
             self._groups["kafka"] = pulumi.Output.from_input(settings.kafkaSecurityGroupId)
         for part, id_ in self._groups.items():
             setattr(self, part, id_)
+        if settings.kubernetesSecurityGroupId:
+            self._groups["pods"] = pulumi.Output.from_input(settings.kubernetesSecurityGroupId)
         for rule in table(settings):
             self._open(rule)
-        if not settings.collectorInternal:
-            # The worker's canary takes the door that agents take, at its public address: it leaves through NAT.
-            for index, address in enumerate(args.nat_addresses, 1):
-                cidr = pulumi.Output.concat(address, "/32")
-                self._in(Rule(f"nat-{index}", "load_balancer", HTTPS, "canary through NAT"), cidr=cidr)
+        if ecs and not settings.collectorInternal:
+            if isinstance(args.nat_addresses, pulumi.Output):
+                # How many there are is the lender's to say. A StackReference is read in a preview too.
+                args.nat_addresses.apply(self._canary)
+            else:
+                self._canary(args.nat_addresses)
         self.register_outputs(dict(self._groups))
+
+    def _canary(self, addresses: Sequence[pulumi.Input[str]]) -> None:
+        """The worker's canary takes the door that agents take, at its public address: it leaves through NAT."""
+        for index, address in enumerate(addresses, 1):
+            cidr = pulumi.Output.concat(address, "/32")
+            self._in(Rule(f"nat-{index}", "load_balancer", HTTPS, "canary through NAT"), cidr=cidr)
 
     def _open(self, rule: Rule) -> None:
         source, target = self._groups.get(rule.source), self._groups.get(rule.target)
         if target is not None:
             self._in(rule, group=source, cidr=rule.source if source is None else None)
-        if source is not None:
+        # The pods' group is its owner's, who lets it out.
+        if source is not None and rule.source != "pods":
             aws.vpc.SecurityGroupEgressRule(
                 self._rule_name(rule, "out"),
                 security_group_id=source,

@@ -54,10 +54,17 @@ def objections(olds: Mapping[str, Any], news: Mapping[str, Any]) -> list[tuple[s
             if key not in HAVE_A_WAY:
                 reason += f"; to do that anyway, add {key} to floorsLifted for one `up`"
             found.append((key, f"{key}: {shown(old)} is deployed and {shown(new)} is set: {reason}"))
+    if USERS not in lifted and _users_in_one_list(olds.get("fixed") or {}, news.get("fixed") or {}):
+        found.append((USERS, USERS_REASON))
     reason = trust.objection(olds.get("trust"), news.get("trust"))
     if reason and trust.KEY not in lifted:
         found.append((trust.KEY, reason))
     return found
+
+
+def _users_in_one_list(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether the deployed cluster's users are one resource, as they were before each had one of its own."""
+    return USERS in new and old.get("kafkaAuth") == "scram" and USERS not in old
 
 
 class FloorsProvider(ResourceProvider):
@@ -102,16 +109,31 @@ class Floors(Resource, module="aws", name="Floors"):
         super().__init__(FloorsProvider(), name, props, opts)
 
 
+USERS = "kafkaUsers"
+"""No setting: how the cluster is told of its SCRAM users."""
+USERS_REASON = (
+    "kafkaUsers: this stack was brought up when one resource had the cluster's whole list of users, whose deletion would take "
+    "the users away; docs/ephemeral.md (A stack that is up with the old list of users) has the three steps, of which the last is "
+    "kafkaUsers in floorsLifted for one `up`"
+)
 KAFKA = ("kafkaVersion", "kafkaBrokersPerZone", "kafkaStorageMaxGiB")
 CLICKHOUSE = ("clickhouseShards", "clickhouseHotGiB", "clickhouseSlowGiB")
 REASONS = {
     "awsAccount": "everything would be made anew there, and what is here forgotten; make a stack of its own",
     "awsRegion": "everything would be made anew there, and all data here deleted; make a stack of its own",
     "networkVpcId": "every part would be made anew in the other network, without the brokers' and the nodes' data",
+    "shareStack": "what the other stack lends would be made anew, and the nodes' data lost; make a stack of its own",
+    "shareParts": "that part would be made anew, and the nodes' data lost with the network; make a stack of its own",
     "networkCidr": "the network and all that is in it would be made anew, without the brokers' and the nodes' data",
     "kafkaMode": "the cluster would be given up with what ClickHouse has not read yet",
     "kafkaAuth": "every client would be locked out until it is changed too, and agents get 503 meanwhile",
     "kafkaReplication": "the topics would be deleted and made anew, and messages that were not read yet are lost",
+    "kubernetesNamespaceCreate": (
+        "the namespace would be deleted with all that is in it, your Secrets too, or be made where there is one"
+    ),
+    "kubernetesNamespace": (
+        "the old namespace would be deleted with all that is in it, your Secrets too, while the new one has none yet"
+    ),
     "grafanaAuthentication": "the workspace would be made anew, and what people have made in it is lost",
     "kafkaZones": (
         "brokers can't move to other zones, only a new cluster can, and what it holds is lost; set kafkaZones to the "
@@ -138,29 +160,38 @@ def trust_reached(settings: Settings, given: Given | None, nodes: Sequence[Resou
     )
 
 
-def stack_floors(settings: Settings, given: Given | None = None) -> Floors:
+def stack_floors(settings: Settings, given: Given | None = None, opts: ResourceOptions | None = None) -> Floors:
     """All floors of a stack in one resource, so that every problem is in one message. Everything else waits for it."""
     keys = [*CLICKHOUSE]
     fixed: dict[str, Value] = {
         key: getattr(settings, key) for key in ("awsAccount", "awsRegion", "networkVpcId", "kafkaMode")
     }
     fixed["clickhouseReplicas"] = "1" if settings.clickhouseReplicas == 1 else "2 or 3"
-    if not settings.networkVpcId:
+    fixed |= {"shareStack": settings.shareStack, "shareParts": " ".join(sorted(settings.shareParts))}
+    if settings.owns_network:
         fixed["networkCidr"] = settings.networkCidr
     if settings.kafkaMode == "provisioned" or settings.kafkaClusterArn:
         keys.append("kafkaPartitions")
         fixed["kafkaReplication"] = settings.kafkaReplication
     if settings.kafkaMode == "provisioned":
+        fixed["kafkaAuth"] = settings.kafkaAuth
+    if settings.owns_brokers:
         keys += KAFKA
-        fixed |= {"kafkaZones": settings.broker_zones, "kafkaAuth": settings.kafkaAuth}
+        fixed["kafkaZones"] = settings.broker_zones
+        if settings.kafkaAuth == "scram":
+            fixed[USERS] = "one resource each"
         if settings.kafkaStorageMaxGiB > settings.kafkaStorageGiB:
             # The volume's size is then AWS's to say and ours is ignored: a change here would silently do nothing.
             fixed["kafkaStorageGiB"] = settings.kafkaStorageGiB
         else:
             keys.append("kafkaStorageGiB")
-    if settings.grafanaMode == "managed":
+    if settings.owns_workspace:
         keys.append("grafanaVersion")
         fixed["grafanaAuthentication"] = settings.grafanaAuthentication
+    if settings.collectorPlatform == "kubernetes":
+        fixed["kubernetesNamespaceCreate"] = str(settings.kubernetesNamespaceCreate).lower()
+        if settings.kubernetesNamespaceCreate:
+            fixed["kubernetesNamespace"] = settings.kubernetesNamespace
     floors = {key: getattr(settings, key) for key in keys}
     trusted = trust.trust(settings, given or Given())
-    return Floors("floors", floors, fixed, REASONS, settings.floorsLifted, trusted)
+    return Floors("floors", floors, fixed, REASONS, settings.floorsLifted, trusted, opts)

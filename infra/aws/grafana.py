@@ -1,4 +1,4 @@
-"""Amazon Managed Grafana: the workspace with its role and who may use it, or a Grafana that exists; an endpoint out."""
+"""Amazon Managed Grafana: the workspace with its role and who may use it, another stack's, or a Grafana that exists."""
 
 from __future__ import annotations
 
@@ -39,7 +39,10 @@ class Grafana(pulumi.ComponentResource):
     def __init__(self, name: str, args: GrafanaArgs, opts: pulumi.ResourceOptions | None = None):
         super().__init__("agent-telemetry:aws:Grafana", name, None, opts)
         settings = args.context.settings
-        if settings.grafanaMode == "existing":
+        if lent := args.context.lends("grafana"):
+            self.workspace_id = lent.value("grafana", "workspaceId")
+            self.endpoint = self._managed(settings, lent.value("grafana", "url"))
+        elif settings.grafanaMode == "existing":
             self.workspace_id = pulumi.Output.from_input("")
             self.endpoint = GrafanaEndpoint(
                 url=pulumi.Output.from_input(settings.grafanaUrl.rstrip("/")),
@@ -49,13 +52,15 @@ class Grafana(pulumi.ComponentResource):
             workspace = self._workspace(name, args)
             granted = self._people(name, args.context, workspace)
             self.workspace_id = workspace.id
-            self.endpoint = GrafanaEndpoint(
-                url=pulumi.Output.all(workspace.endpoint, *(item.id for item in granted)).apply(
-                    lambda found: f"https://{found[0]}"
-                ),
-                access=access_input(WorkspaceToken, region=settings.awsRegion, workspace_id=workspace.id),
+            url = pulumi.Output.all(workspace.endpoint, *(item.id for item in granted)).apply(
+                lambda found: f"https://{found[0]}"
             )
+            self.endpoint = self._managed(settings, url)
         self.register_outputs({"url": self.endpoint.url})
+
+    def _managed(self, settings: Settings, url: pulumi.Output[str]) -> GrafanaEndpoint:
+        access = access_input(WorkspaceToken, region=settings.awsRegion, workspace_id=self.workspace_id)
+        return GrafanaEndpoint(url=url, access=access)
 
     def _workspace(self, name: str, args: GrafanaArgs) -> aws.grafana.Workspace:
         context, settings = args.context, args.context.settings

@@ -18,8 +18,6 @@ from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider,
 from infra.aws.context import Context
 from infra.aws.image_layer import (
     APP,
-    KEYS_FOLDER,
-    USER_ID,
     content_hash,
     environment,
     install_packages,
@@ -28,20 +26,16 @@ from infra.aws.image_layer import (
     write_layer,
 )
 from infra.aws.oci import ARCHITECTURE, add_layers
+from infra.collector import KEYS_FOLDER, USER_ID
 from infra.dynamic import plain_props
 from infra.errors import UserError
 from infra.guard import versions
+from infra.images import image_reference
 
 KEPT_IMAGES = 30
 LOOPBACK = ("localhost:", "127.0.0.1:")
 """A registry on this machine asks for nothing."""
 ECR_URL = re.compile(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com/(.+)")
-
-
-def image_reference(name: str) -> str:
-    """`name` of configs/versions.yaml's `deployed`: by digest where one is pinned, else by tag."""
-    entry = versions()["deployed"][name]
-    return f"{entry['image']}@{entry['pin']}" if entry["pin"] else f"{entry['image']}:{entry['version']}"
 
 
 def base_python() -> str:
@@ -89,22 +83,22 @@ def _proxies() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if key.lower() in names}
 
 
-def push(crane: Crane, repository: str, base: str, content: str) -> str:
+def push(crane: Crane, repository: str, base: str, content: str, architecture: str = ARCHITECTURE) -> str:
     """The digest of the image with this content in `repository`; built and pushed first unless it is there already."""
     tag = f"{repository}:{content[:32]}"
     if content[:32] in _tags(crane, repository):
         return crane("digest", tag)
-    if content_hash(base) != content:
+    if content_hash(base, architecture) != content:
         raise UserError("worker image: a file in infra/, sql/ or configs/ changed during the run; run it again")
     with tempfile.TemporaryDirectory(prefix="agent-telemetry-image-") as name:
         folder = Path(name)
-        crane("pull", "--format", "oci", "--platform", f"linux/{ARCHITECTURE}", base, str(folder / "image"))
-        install_packages(folder / "packages", base_python())
+        crane("pull", "--format", "oci", "--platform", f"linux/{architecture}", base, str(folder / "image"))
+        install_packages(folder / "packages", base_python(), architecture)
         # Apart: a change of ours uploads a megabyte, not the packages too.
         layers = [folder / "packages.tar", folder / "program.tar"]
         write_layer(layers[0], installed(folder / "packages"))
         write_layer(layers[1], our_entries(), writable=[KEYS_FOLDER])
-        digest = add_layers(folder / "image", layers, configured)
+        digest = add_layers(folder / "image", layers, configured, architecture)
         crane("push", str(folder / "image"), tag)
     return digest
 
@@ -167,15 +161,23 @@ class _ImageProvider(ResourceProvider):
         with tempfile.TemporaryDirectory(prefix="agent-telemetry-crane-") as folder:
             crane = Crane(ensure(["crane"]).crane, Path(folder))
             sign_in(crane, props["repository"])
-            digest = push(crane, props["repository"], props["base"], props["content"])
+            digest = push(crane, props["repository"], props["base"], props["content"], props["architecture"])
         return plain_props(props) | {"image": f"{props['repository']}@{digest}"}
 
 
 class _Image(Resource, module="aws", name="WorkerImage"):
     image: pulumi.Output[str]
 
-    def __init__(self, name: str, repository: pulumi.Input[str], base: str, content: str, opts: pulumi.ResourceOptions):
-        inputs = {"repository": repository, "base": base, "content": content, "image": None}
+    def __init__(self, name: str, repository: pulumi.Input[str], architecture: str, opts: pulumi.ResourceOptions):
+        base = image_reference("worker-base-image")
+        # The content's hash names the architecture too.
+        inputs = {
+            "repository": repository,
+            "base": base,
+            "content": content_hash(base, architecture),
+            "architecture": architecture,
+            "image": None,
+        }
         super().__init__(_ImageProvider(), name, inputs, opts)
 
 
@@ -185,12 +187,16 @@ class WorkerImageArgs:
 
     context: Context
     key_arn: pulumi.Input[str]
+    elsewhere: str = ARCHITECTURE
+    """The architecture of nodes that are not ours and run it too."""
 
 
 class WorkerImage(pulumi.ComponentResource):
     """The image in this stack's ECR repository or the one given by workerImageRepository; `image`: by digest."""
 
     image: pulumi.Output[str]
+    elsewhere: pulumi.Output[str]
+    """The same for WorkerImageArgs.elsewhere."""
     repository_arn: pulumi.Output[str]
     content: str
     """The content's hash, known in a preview."""
@@ -198,11 +204,13 @@ class WorkerImage(pulumi.ComponentResource):
     def __init__(self, name: str, args: WorkerImageArgs, opts: pulumi.ResourceOptions | None = None):
         super().__init__("agent-telemetry:aws:WorkerImage", name, None, opts)
         context = args.context
-        base = image_reference("worker-base-image")
-        self.content = content_hash(base)
+        self.content = content_hash(image_reference("worker-base-image"))
         url, self.repository_arn, after = self._repository(name, args)
-        pushed = _Image(f"{name}-push", url, base, self.content, context.options(self, depends_on=after))
-        self.image = pushed.image
+        options = context.options(self, depends_on=after)
+        self.image = _Image(f"{name}-push", url, ARCHITECTURE, options).image
+        self.elsewhere = self.image
+        if args.elsewhere != ARCHITECTURE:
+            self.elsewhere = _Image(f"{name}-push-{args.elsewhere}", url, args.elsewhere, options).image
         self.register_outputs({"image": self.image})
 
     def _repository(

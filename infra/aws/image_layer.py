@@ -1,4 +1,4 @@
-"""The layers that the worker's image adds to its base: packages of requirements.lock for arm64, and our own files."""
+"""The layers that the worker's image adds to its base: packages of requirements.lock, and our own files."""
 
 from __future__ import annotations
 
@@ -14,23 +14,28 @@ from typing import Any
 import yaml
 
 from infra.aws.image_files import files_of
+from infra.aws.oci import ARCHITECTURE
+from infra.collector import USER_ID
 from infra.errors import UserError
 from infra.paths import CONFIGS, ROOT
 
 LOCK = ROOT / "requirements.lock"
-PLATFORM = "aarch64-manylinux_2_28"
+PLATFORMS = {"arm64": "aarch64-manylinux_2_28", "amd64": "x86_64-manylinux_2_28"}
 APP = "app"
 SITE = f"{APP}/site-packages"
-KEYS_FOLDER = "keys"
-"""Shared with the collector's container; ECS gives a volume the owner that the image's folder has."""
-USER_ID = 10001
 RECIPE = "2"
 """Part of the content's hash: raise it when the code here changes what it makes."""
 
 
 def contents() -> dict[str, Any]:
-    """configs/worker_image.yaml."""
-    return yaml.safe_load((CONFIGS / "worker_image.yaml").read_text())
+    """The image's `programs` (configs/worker_image.yaml) and `packages` (configs/worker_packages.txt)."""
+    programs = yaml.safe_load((CONFIGS / "worker_image.yaml").read_text())
+    return {**programs, "packages": package_names((CONFIGS / "worker_packages.txt").read_text())}
+
+
+def package_names(text: str) -> list[str]:
+    """What a list of packages names, a line each, comments left out."""
+    return [name for line in text.splitlines() if (name := line.partition("#")[0].strip())]
 
 
 def locked_requirements(lock: str, packages: Sequence[str]) -> str:
@@ -41,7 +46,7 @@ def locked_requirements(lock: str, packages: Sequence[str]) -> str:
     missing = sorted(set(packages) - blocks.keys())
     if missing:
         raise UserError(
-            f"configs/worker_image.yaml: {', '.join(missing)} is not in requirements.lock; name it in pyproject.toml and "
+            f"configs/worker_packages.txt: {', '.join(missing)} is not in requirements.lock; name it in pyproject.toml and "
             "lock again"
         )
     asked_by = {name: set(re.findall(r"^    #(?: via)? +([a-z0-9._-]+)", text, re.M)) for name, text in blocks.items()}
@@ -56,27 +61,27 @@ def our_files() -> list[Path]:
     return files_of(contents()["programs"])
 
 
-def content_hash(base: str) -> str:
+def content_hash(base: str, architecture: str = ARCHITECTURE) -> str:
     """Names what an image on `base` would hold: changes with a package, one of our files, the base, the recipe."""
     digest = hashlib.sha256()
-    for word in (RECIPE, base, PLATFORM, locked_requirements(LOCK.read_text(), contents()["packages"])):
+    for word in (RECIPE, base, PLATFORMS[architecture], locked_requirements(LOCK.read_text(), contents()["packages"])):
         digest.update(hashlib.sha256(word.encode()).digest())
     for path in our_files():
         digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 
 
-def install_packages(target: Path, python: str) -> None:
-    """The packages as wheels for arm64 and this Python version (3.11), each checked against the lock's hash."""
+def install_packages(target: Path, python: str, architecture: str = ARCHITECTURE) -> None:
+    """The packages as wheels for the architecture and this Python version (3.11), each checked against the lock's hash."""
     requirements = target.with_name("requirements.txt")
     requirements.write_text(locked_requirements(LOCK.read_text(), contents()["packages"]))
     uv = Path(sys.executable).parent / "uv"
     options = ["--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:", "--no-config"]
-    platform = ["--python-platform", PLATFORM, "--python-version", python]
+    platform = ["--python-platform", PLATFORMS[architecture], "--python-version", python]
     command = [str(uv), "pip", "install", *options, *platform, "--target", str(target), "-r", str(requirements)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        raise UserError(f"worker image: its packages can't be had for arm64:\n{done.stderr.strip()[-2000:]}")
+        raise UserError(f"worker image: its packages can't be had for {architecture}:\n{done.stderr.strip()[-2000:]}")
 
 
 def installed(packages: Path) -> dict[str, Path]:

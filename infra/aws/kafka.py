@@ -1,4 +1,4 @@
-"""Kafka on AWS: an MSK cluster made here, or one that exists. Ends in a KafkaEndpoint.
+"""Kafka on AWS: an MSK cluster made here, or one that exists, or another stack's. Ends in a KafkaEndpoint.
 
 One operation at a time is all that MSK does: cluster, then users, then topic after topic.
 """
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pulumi
+import pulumi_aws as aws
 
 from infra.aws.access import KafkaSecret
 from infra.aws.context import Context
@@ -20,9 +21,10 @@ from infra.aws.kafka_iam import KafkaIam
 from infra.aws.kafka_policy import client_statements
 from infra.aws.kafka_topics import by_hand, msk_topics
 from infra.aws.kafka_users import USERS, users
+from infra.aws.lent import Lent
 from infra.aws.network import Network
 from infra.endpoints import KafkaEndpoint, access_input
-from infra.kafka import topics
+from infra.kafka import name_prefix, topics
 from infra.settings import Settings
 
 
@@ -59,7 +61,10 @@ class Kafka(pulumi.ComponentResource):
         settings = args.context.settings
         self._settings = settings
         self.credential_versions = {}
-        if settings.kafkaMode == "existing":
+        self._prefix = name_prefix(settings, args.context.stack)
+        if lent := args.context.lends("kafka"):
+            self._lent(name, args, lent)
+        elif settings.kafkaMode == "existing":
             self._existing(args)
         else:
             self._provisioned(name, args)
@@ -71,29 +76,42 @@ class Kafka(pulumi.ComponentResource):
         if self._settings.kafkaAuth == "scram":
             return pulumi.Output.from_input([])
         names = [topic["name"] for topic in topics(self._settings)]
-        return self.cluster_arn.apply(lambda arn: client_statements(user, arn, names))
+        return self.cluster_arn.apply(lambda arn: client_statements(user, arn, names, self._prefix))
 
     def _provisioned(self, name: str, args: KafkaArgs) -> None:
         context, settings = args.context, args.context.settings
         brokers = Brokers(args.network.private_subnet_ids, args.firewall.kafka, args.key_arn)
         made = cluster(name, context, self, brokers)
         self.cluster_arn, self.cluster_name = made.arn, made.cluster_name
-        after: list[pulumi.Resource] = [made]
-        if settings.kafkaAuth == "scram":
-            known = users(name, context, self, made, args.key_arn)
-            after.append(known.association)
+        scram = settings.kafkaAuth == "scram"
+        self._clients(name, args, made.bootstrap_brokers_sasl_scram if scram else made.bootstrap_brokers_sasl_iam, made)
+        self.fingerprint = pulumi.Output.from_input(fingerprint(settings))
+
+    def _lent(self, name: str, args: KafkaArgs, lent: Lent) -> None:
+        """Another stack's cluster: users and topics of our own, whose names begin with this stack's; no more."""
+        self.cluster_arn = lent.value("kafka", "clusterArn")
+        self.cluster_name = self.cluster_arn.apply(cluster_name)
+        servers = lent.value("kafka", "bootstrapServers")
+        self._clients(name, args, servers, None)
+        self.fingerprint = servers.apply(lambda found: digest(found, self._settings.kafkaAuth))
+
+    def _clients(
+        self, name: str, args: KafkaArgs, listening: pulumi.Output[str], cluster: aws.msk.Cluster | None
+    ) -> None:
+        """Who signs in, then topics. `cluster`: None for one that stays when this stack goes."""
+        context, after = args.context, [cluster] if cluster else []
+        self.credentials, self.credentials_key_arn = {}, pulumi.Output.from_input("")
+        if self._settings.kafkaAuth == "scram":
+            known = users(name, context, self, self.cluster_arn, args.key_arn, cluster)
+            after = [*after, *known.associations]
             self.credentials, self.credential_versions = known.secrets, known.versions
             self.credentials_key_arn = pulumi.Output.from_input(args.key_arn)
             # Whoever asks where the brokers are finds that they know him.
-            servers = pulumi.Output.all(made.bootstrap_brokers_sasl_scram, known.association.cluster_arn).apply(
-                lambda both: both[0]
+            listening = pulumi.Output.all(listening, *(one.cluster_arn for one in known.associations)).apply(
+                lambda found: found[0]
             )
-        else:
-            self.credentials, self.credentials_key_arn = {}, pulumi.Output.from_input("")
-            servers = made.bootstrap_brokers_sasl_iam
-        self.topics = msk_topics(context, self, made.arn, after, made)
-        self._listens(servers)
-        self.fingerprint = pulumi.Output.from_input(fingerprint(settings))
+        self.topics = msk_topics(context, self, self.cluster_arn, after, cluster)
+        self._listens(listening)
 
     def _existing(self, args: KafkaArgs) -> None:
         context, settings = args.context, args.context.settings
@@ -119,7 +137,7 @@ class Kafka(pulumi.ComponentResource):
             access = access_input(KafkaIam, region=region)
         # Sorted: AWS names the brokers in any order, and another text would change every table that reads from them.
         listed = servers.apply(lambda text: ",".join(sorted(text.split(","))))
-        self.endpoint = KafkaEndpoint(listed, pulumi.Output.from_input("SASL_SSL"), access)
+        self.endpoint = KafkaEndpoint(listed, pulumi.Output.from_input("SASL_SSL"), access, self._prefix)
 
 
 def cluster_name(arn: str) -> str:

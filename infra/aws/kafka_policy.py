@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 GROUPS = "clickhouse-*"
-"""The consumer groups of sql/macros/kafka.sql."""
+"""The consumer groups of sql/macros/kafka.sql, after the stack's prefix."""
 ON_CLUSTER = {
     # Idempotent producers need the second one.
     "collector": ["Connect", "WriteDataIdempotently"],
@@ -21,14 +21,17 @@ ON_TOPICS = {
 ON_GROUPS = {"clickhouse": ["AlterGroup", "DescribeGroup"], "worker": ["DescribeGroup"]}
 
 
-def client_statements(user: str, cluster_arn: str, topics: list[str]) -> list[dict[str, Any]]:
-    """IAM statements for the role of `user` (collector, clickhouse, worker)."""
+def client_statements(user: str, cluster_arn: str, topics: list[str], prefix: str = "") -> list[dict[str, Any]]:
+    """IAM statements for the role of `user` (collector, clickhouse, worker).
+
+    `prefix`: what our topics' and groups' names begin with on brokers that several stacks share: the others' are not ours.
+    """
     found = [
         _allow(ON_CLUSTER[user], [cluster_arn]),
-        _allow(ON_TOPICS[user], [child(cluster_arn, "topic", topic) for topic in topics]),
+        _allow(ON_TOPICS[user], [child(cluster_arn, "topic", f"{prefix}{topic}") for topic in topics]),
     ]
     if user in ON_GROUPS:
-        found.append(_allow(ON_GROUPS[user], [child(cluster_arn, "group", GROUPS)]))
+        found.append(_allow(ON_GROUPS[user], [child(cluster_arn, "group", f"{prefix}{GROUPS}")]))
     return found
 
 

@@ -10,7 +10,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.aws.context import Context
-from infra.kafka import topics
+from infra.kafka import name_prefix, topics
 from infra.settings import Settings
 
 
@@ -39,11 +39,12 @@ def msk_topics(
     `cluster`: goes together with the topics, so that a destroy need not delete them first; None: one that is not ours.
     """
     made: list[pulumi.Resource] = []
+    prefix = name_prefix(context.settings, context.stack)
     for topic in topics(context.settings):
         made.append(
             aws.msk.Topic(
                 topic["name"],
-                name=topic["name"],
+                name=f"{prefix}{topic['name']}",
                 cluster_arn=cluster_arn,
                 partition_count=topic["partitions"],
                 replication_factor=context.settings.kafkaReplication,

@@ -2,7 +2,7 @@
 
 What SCRAM means for rights: MSK's API has no access rules (ACLs), and neither has the Pulumi provider; they could only
 be made by a Kafka client inside the VPC. So none exist, and `allow.everyone.if.no.acl.found` stays true: each of our
-three users may read and write every topic. Users apart still give each part a password of its own, to change alone, and
+three users may read and write every topic, those of the stacks that share the cluster (shareStack) too. Users apart still give each part a password of its own, to change alone, and
 a name in the brokers' log. What must keep tenants apart does not rest on Kafka: the collector stamps the tenant, and no
 tenant has a way to the brokers. Where parts must be held to their own topics, `kafkaAuth: iam` does it: the statements
 are in kafka_policy.py.
@@ -19,6 +19,7 @@ import pulumi_aws as aws
 import pulumi_random as random
 
 from infra.aws.context import Context
+from infra.kafka import name_prefix
 
 USERS = ("collector", "clickhouse", "worker")
 SECRET_PREFIX = "AmazonMSK_"
@@ -33,8 +34,9 @@ class Users:
     """User to ARN, known once the value is there."""
     versions: Mapping[str, pulumi.Output[str]]
     """User to the id of the secret's value: ECS reads a secret when a task starts, so a new one must make new tasks."""
-    association: aws.msk.ScramSecretAssociation
-    """From then on the brokers know them."""
+    associations: list[aws.msk.SingleScramSecretAssociation]
+    """From then on the brokers know them. One a user: the resource for a list would own the cluster's whole list, and take
+    the users away that other stacks have there."""
 
 
 def secret_policy(arn: str) -> str:
@@ -56,12 +58,21 @@ def secret_policy(arn: str) -> str:
 
 
 def users(
-    name: str, context: Context, parent: pulumi.Resource, cluster: aws.msk.Cluster, key_arn: pulumi.Input[str]
+    name: str,
+    context: Context,
+    parent: pulumi.Resource,
+    cluster_arn: pulumi.Input[str],
+    key_arn: pulumi.Input[str],
+    cluster: aws.msk.Cluster | None,
 ) -> Users:
-    """The users, and the one resource that tells the cluster of them: it owns the whole list."""
+    """The users, and what tells the cluster of them, one after the other, as MSK works.
+
+    `cluster`: goes together with them; None: another stack's, where a name is ours by its prefix.
+    """
     arns: dict[str, pulumi.Output[str]] = {}
     versions: dict[str, pulumi.Output[str]] = {}
-    first: list[pulumi.Resource] = []
+    associations: list[aws.msk.SingleScramSecretAssociation] = []
+    prefix = name_prefix(context.settings, context.stack)
     for user in USERS:
         password = random.RandomPassword(
             f"{name}-{user}-password", length=32, special=False, opts=context.options(parent)
@@ -80,7 +91,7 @@ def users(
         version = aws.secretsmanager.SecretVersion(
             f"{name}-{user}-value",
             secret_id=secret.arn,
-            secret_string=pulumi.Output.json_dumps({"username": user, "password": password.result}),
+            secret_string=pulumi.Output.json_dumps({"username": f"{prefix}{user}", "password": password.result}),
             opts=context.options(parent),
         )
         policy = aws.secretsmanager.SecretPolicy(
@@ -89,13 +100,15 @@ def users(
             policy=secret.arn.apply(secret_policy),
             opts=context.options(parent),
         )
-        first += [version, policy]
         # The version's own input: who reads it waits for the value, and knows the ARN even while the value is replaced.
         arns[user], versions[user] = version.secret_id, version.version_id
-    association = aws.msk.ScramSecretAssociation(
-        f"{name}-users",
-        cluster_arn=cluster.arn,
-        secret_arn_lists=list(arns.values()),
-        opts=context.options(parent, depends_on=first, deleted_with=cluster),
-    )
-    return Users(arns, versions, association)
+        first: list[pulumi.Resource] = [version, policy, *associations[-1:]]
+        associations.append(
+            aws.msk.SingleScramSecretAssociation(
+                f"{name}-{user}-known",
+                cluster_arn=cluster_arn,
+                secret_arn=secret.arn,
+                opts=context.options(parent, depends_on=first, deleted_with=cluster),
+            )
+        )
+    return Users(arns, versions, associations)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,11 +16,21 @@ from infra.tenants import Keys, empty_list, key_list_text
 
 OBJECT = "credentials/jwks.json"
 TRIES = 8
+BUCKET_LENGTH = 63
+"""What S3 takes at most (bucket naming rules)."""
 
 
 def bucket_name(settings: Settings, stack: str) -> str:
-    """Fixed, since the command line and the worker must know it; bucket names are one space for all of AWS."""
-    return f"{PROJECT}-{stack}-keys-{settings.awsAccount}-{settings.awsRegion}"
+    """Fixed, since the command line and the worker must know it; bucket names are one space for all of AWS.
+
+    A stack's name for which the region leaves no room is cut, and a hash keeps it apart from others that begin like it.
+    """
+    ending = f"-keys-{settings.awsAccount}-{settings.awsRegion}"
+    room = BUCKET_LENGTH - len(f"{PROJECT}-{ending}")
+    if len(stack) > room:
+        digest = hashlib.sha256(stack.encode()).hexdigest()[:6]
+        stack = f"{stack[: room - len(digest) - 1].rstrip('-')}-{digest}"
+    return f"{PROJECT}-{stack}{ending}"
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,12 @@ import pulumi_aws as aws
 from infra.aws.buckets import BucketArgs, PrivateBucket
 from infra.aws.certificate import certificate_arn, dns_record
 from infra.aws.context import Context
+from infra.collector import DRAIN_SECONDS
 
 TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-Res-2021-06"
 """TLS 1.3 and 1.2 with forward secrecy; the default is of 2016."""
 HTTPS_PORT = 443
 GRPC_PORT = 4317
-DRAIN_SECONDS = 30
-"""Requests end within an SDK's timeout of 10 s; then the task is told to stop."""
 IDLE_SECONDS = 60
 LOG_WRITER = "logdelivery.elasticloadbalancing.amazonaws.com"
 

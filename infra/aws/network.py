@@ -1,4 +1,4 @@
-"""The network: a VPC of two or three zones made here, or one that exists, by id.
+"""The network: a VPC of two or three zones made here, or one that exists, by id, or another stack's.
 
 Public subnets hold the load balancer and the NAT gateways, private ones everything else. What each part may say to
 which is in firewall.py; interface endpoints, which need a security group, are in vpc_endpoints.py.
@@ -6,6 +6,7 @@ which is in firewall.py; interface endpoints, which need a security group, are i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -15,6 +16,7 @@ from infra.aws.addresses import ranges
 from infra.aws.context import Context
 from infra.aws.flow_logs import flow_logs
 from infra.aws.given_network import given
+from infra.aws.lent import Lent
 from infra.aws.zones import zone_ids
 
 ANYWHERE = "0.0.0.0/0"
@@ -40,16 +42,24 @@ class Network(pulumi.ComponentResource):
     """Names of the zones (eu-central-1a). A volume takes its zone from here, never from its instance."""
     public_subnet_ids: list[pulumi.Output[str]]
     private_subnet_ids: list[pulumi.Output[str]]
-    nat_addresses: list[pulumi.Output[str]]
+    nat_addresses: Sequence[pulumi.Input[str]] | pulumi.Output[Sequence[str]]
     """From where the private subnets' traffic comes on the internet; empty in a given VPC: its owner knows."""
 
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None):
         super().__init__("agent-telemetry:aws:Network", name, None, opts)
-        if args.context.settings.networkVpcId:
+        if lent := args.context.lends("network"):
+            self._lent(lent, args.context.settings.networkZones)
+        elif args.context.settings.networkVpcId:
             self._given(args)
         else:
             self._made(name, args)
         self.register_outputs({"vpcId": self.vpc_id, "privateSubnetIds": self.private_subnet_ids})
+
+    def _lent(self, lent: Lent, zones: int) -> None:
+        self.vpc_id, self.cidr = lent.value("network", "vpcId"), lent.value("network", "cidr")
+        self.zones = lent.zones("name", zones)
+        self.public_subnet_ids, self.private_subnet_ids = lent.zones("public", zones), lent.zones("private", zones)
+        self.nat_addresses = lent.value("network", "natAddresses")
 
     def _given(self, args: NetworkArgs) -> None:
         settings = args.context.settings

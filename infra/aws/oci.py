@@ -13,6 +13,7 @@ from typing import Any
 from infra.errors import UserError
 
 ARCHITECTURE = "arm64"
+"""Of our tasks; a cluster's nodes may have another one."""
 EPOCH = "1970-01-01T00:00:00Z"
 """For `created`: the same content has the same digest."""
 _LAYER = {
@@ -24,15 +25,15 @@ _LAYER = {
 Configure = Callable[[dict[str, Any]], dict[str, Any]]
 
 
-def add_layers(layout: Path, tars: Sequence[Path], configure: Configure) -> str:
+def add_layers(layout: Path, tars: Sequence[Path], configure: Configure, architecture: str = ARCHITECTURE) -> str:
     """Adds each tar as a layer to the layout's only image and gives it the start configuration that `configure` makes of
     the one it has. Returns the image's digest."""
     index = json.loads((layout / "index.json").read_text())
     manifest = _read(layout, index["manifests"][0])
     config = _read(layout, manifest["config"])
     found = config.get("architecture")
-    if found != ARCHITECTURE:
-        raise UserError(f"the worker's base image is for {found}, not {ARCHITECTURE}: name one that has both")
+    if found != architecture:
+        raise UserError(f"the worker's base image is for {found}, not {architecture}: name one that has both")
     kind = index["manifests"][0]["mediaType"]
     for tar in tars:
         layer, diff_id = _compressed(layout, tar)

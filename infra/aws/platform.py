@@ -8,15 +8,15 @@ from typing import Any
 
 import pulumi
 
-from infra.aws import reach
 from infra.aws.access import KeptKeyBucketCredential
 from infra.aws.alarms import Alarms, AlarmsArgs
 from infra.aws.clickhouse.component import ClickHouse, ClickHouseArgs
 from infra.aws.clickhouse.given import check as check_given
 from infra.aws.collector import Collector, CollectorArgs
 from infra.aws.context import Context, iam_path, make_provider, tagging
-from infra.aws.costs import estimate, part_costs
+from infra.aws.costs import part_costs
 from infra.aws.ecs import TaskCluster
+from infra.aws.elsewhere import CollectorElsewhere, CollectorElsewhereArgs
 from infra.aws.encryption import Encryption, EncryptionArgs
 from infra.aws.firewall import Firewall, FirewallArgs
 from infra.aws.floors import stack_floors, trust_reached
@@ -24,14 +24,21 @@ from infra.aws.grafana import Grafana, GrafanaArgs
 from infra.aws.image import WorkerImage, WorkerImageArgs
 from infra.aws.jobs import Jobs, JobsArgs
 from infra.aws.kafka import Kafka, KafkaArgs
+from infra.aws.kafka_producer import kafka_producer
+from infra.aws.lender import Lender
+from infra.aws.lent import borrowed
 from infra.aws.load_balancer import LoadBalancer, LoadBalancerArgs
 from infra.aws.network import Network, NetworkArgs
+from infra.aws.oci import ARCHITECTURE
+from infra.aws.outputs import outputs
 from infra.aws.rollout import Rollout
 from infra.aws.vpc_endpoints import InterfaceEndpoints, InterfaceEndpointsArgs
 from infra.aws.webhook_secret import StoredSecret
 from infra.aws.worker import Worker, WorkerArgs
-from infra.endpoints import Parts, access_input
+from infra.collector import Elsewhere
+from infra.endpoints import ClickHouseEndpoint, Parts, access_input
 from infra.settings import Settings
+from infra.tenant_views import reader
 from infra.worker.config import written_config
 
 
@@ -41,18 +48,27 @@ class AwsPlatform(pulumi.ComponentResource):
     parts: Parts
     outputs: dict[str, pulumi.Input[Any]]
 
-    def __init__(self, settings: Settings, stack: str):
+    def __init__(self, settings: Settings, stack: str, elsewhere: Elsewhere | None = None):
+        """`elsewhere`: runs the collectors on another platform; None: they run here, on ECS."""
         # What may never become smaller is checked before anything else is made: all else needs the provider.
         given = check_given(settings, stack)
-        floors = stack_floors(settings, given)
+        self._declared: list[pulumi.Resource] = []
+        pulumi.runtime.register_stack_transformation(self._note)
+        lent = borrowed(settings)
+        # Nothing is made unless what is lent fits: all waits for these two.
+        first = pulumi.ResourceOptions(depends_on=lent.fits if lent else None)
+        floors = stack_floors(settings, given, first)
         provider = make_provider(settings, pulumi.ResourceOptions(depends_on=[floors]))
         super().__init__(
             "agent-telemetry:aws:Platform",
             "aws",
             None,
-            pulumi.ResourceOptions(providers=[provider], transformations=[tagging(settings, stack), iam_path]),
+            pulumi.ResourceOptions.merge(
+                first,
+                pulumi.ResourceOptions(providers=[provider], transformations=[tagging(settings, stack), iam_path]),
+            ),
         )
-        self._context = context = Context(settings, stack, provider)
+        self._context = context = Context(settings, stack, provider, lent)
         options = context.options(self)
 
         self._key = Encryption("encryption", EncryptionArgs(context), options).key_arn
@@ -61,7 +77,7 @@ class AwsPlatform(pulumi.ComponentResource):
             "firewall", FirewallArgs(context, self._network.vpc_id, self._network.nat_addresses), options
         )
         reachable: list[pulumi.Resource] = [self._firewall]
-        if settings.networkEndpoints and not settings.networkVpcId:
+        if settings.networkEndpoints and settings.owns_network:
             endpoints = InterfaceEndpointsArgs(context, self._network, self._firewall.endpoints)
             reachable.append(InterfaceEndpoints("endpoints", endpoints, options))
         after_network = context.options(self, depends_on=reachable)
@@ -74,18 +90,33 @@ class AwsPlatform(pulumi.ComponentResource):
         )
         trust_reached(settings, given, [machine.applied for machine in self._clickhouse.machines], options)
         self._cluster = TaskCluster("tasks", context, self._key, options)
-        self._image = WorkerImage("worker-image", WorkerImageArgs(context, self._key), options)
-        self._balancer = LoadBalancer("load-balancer", self._balancer_args(), options)
-        self._collector = Collector("collector", self._collector_args(), after_network)
-        rollout = self._rollout("collector-rollout", self._collector)
+        nodes = settings.kubernetesArchitecture if elsewhere else ARCHITECTURE
+        self._image = WorkerImage("worker-image", WorkerImageArgs(context, self._key, nodes), options)
+        self._balancer: LoadBalancer | None = None
+        rollout: Rollout | None = None
+        if elsewhere:
+            self._collector = CollectorElsewhere("collector", self._elsewhere_args(elsewhere), after_network)
+            door = self._collector.address
+        else:
+            self._balancer = LoadBalancer("load-balancer", self._balancer_args(), options)
+            door = self._balancer.dns_name
+            self._collector = Collector("collector", self._collector_args(self._balancer), after_network)
+            rollout = self._rollout("collector-rollout", self._collector)
         self._grafana = (
             None
             if settings.grafanaMode == "none"
             else Grafana("grafana", GrafanaArgs(context, self._network, self._firewall), options)
         )
         self.parts = self._parts(rollout)
-        self.outputs = self._outputs()
+        self.outputs = outputs(
+            context, door, self._network, self._firewall, self._kafka, self._clickhouse, self._grafana
+        )
         self.register_outputs({})
+
+    def _note(self, args: pulumi.ResourceTransformationArgs) -> None:
+        """Keeps what is declared, the post-deploy steps too: nothing of it may go before the lender's guard was asked."""
+        if isinstance(args.resource, pulumi.CustomResource):
+            self._declared.append(args.resource)
 
     def worker(self, after: Sequence[pulumi.Resource]) -> Sequence[pulumi.Resource]:
         """The worker as a service, started once the tables are there."""
@@ -108,7 +139,7 @@ class AwsPlatform(pulumi.ComponentResource):
                 key_list=self._collector.key_list,
                 secrets=[clickhouse.users["worker"], *([kafka.credentials["worker"]] if scram else []), *own],
                 secret_keys=[self._key, *([kafka.credentials_key_arn] if scram else []), *own_keys],
-                statements=kafka.client_policy("worker"),
+                statements=self._worker_statements(),
                 after=after,
             ),
             context.options(self),
@@ -117,6 +148,13 @@ class AwsPlatform(pulumi.ComponentResource):
         self._watch(running)
         return [running]
 
+    def guard(self, after: Sequence[pulumi.Resource]) -> None:
+        """Whoever lends a network asks at its end who still uses it."""
+        settings = self._context.settings
+        if not settings.shares("network"):
+            opts = self._context.options(self, depends_on=[*after, *self._declared])
+            Lender("lender", settings.awsRegion, self._context.stack, opts)
+
     def _watch(self, worker: pulumi.Resource) -> None:
         """Jobs and alarms. Silence is an alarm too, so they come once the worker speaks."""
         context, settings, key = self._context, self._context.settings, self._key
@@ -124,7 +162,7 @@ class AwsPlatform(pulumi.ComponentResource):
         scheduled = self._clickhouse.backup_jobs()
         subnets, group = self._network.private_subnet_ids, self._firewall.worker
         jobs = Jobs("jobs", JobsArgs(context, self._cluster, self._image, subnets, group, key, scheduled), after)
-        own_brokers = settings.kafkaMode == "provisioned"
+        own_brokers = settings.owns_brokers
         Alarms(
             "alarms",
             AlarmsArgs(
@@ -134,13 +172,22 @@ class AwsPlatform(pulumi.ComponentResource):
                 self._balancer,
                 kafka_cluster=self._kafka.cluster_name,
                 broker_count=settings.kafkaBrokersPerZone * settings.broker_zones if own_brokers else 0,
-                lag_known=own_brokers or bool(settings.kafkaClusterArn),
+                lag_known=settings.kafkaMode == "provisioned" or bool(settings.kafkaClusterArn),
                 machines=self._clickhouse.machines,
                 jobs=jobs,
                 scheduled=scheduled,
             ),
             after,
         )
+
+    def _worker_statements(self) -> pulumi.Output[list[dict[str, Any]]]:
+        """What the worker may do beside what every worker does: use Kafka, find the collectors."""
+        found = (
+            self._collector.worker_statements()
+            if isinstance(self._collector, CollectorElsewhere)
+            else self._cluster.task_statements()
+        )
+        return pulumi.Output.all(self._kafka.client_policy("worker"), found).apply(lambda both: [*both[0], *both[1]])
 
     def _balancer_args(self) -> LoadBalancerArgs:
         network, internal = self._network, self._context.settings.collectorInternal
@@ -151,24 +198,27 @@ class AwsPlatform(pulumi.ComponentResource):
             self._firewall.load_balancer,
         )
 
-    def _collector_args(self) -> CollectorArgs:
-        kafka = self._kafka
-        scram = self._context.settings.kafkaAuth == "scram"
+    def _collector_args(self, balancer: LoadBalancer) -> CollectorArgs:
         return CollectorArgs(
             self._context,
             self._cluster,
-            self._balancer,
+            balancer,
             self._network.private_subnet_ids,
             self._firewall.collector,
             self._key,
-            brokers=kafka.endpoint.bootstrap_servers,
-            kafka_secret_arn=kafka.credentials["collector"] if scram else "",
-            kafka_secret_version=kafka.credential_versions.get("collector", ""),
-            kafka_secret_key_arn=kafka.credentials_key_arn,
-            kafka_statements=kafka.client_policy("collector"),
+            kafka_producer(self._kafka, self._context.settings),
             sidecar_image=self._image.image,
             repository_arn=self._image.repository_arn,
-            after=kafka.topics,
+        )
+
+    def _elsewhere_args(self, declare: Elsewhere) -> CollectorElsewhereArgs:
+        return CollectorElsewhereArgs(
+            self._context,
+            declare,
+            self._key,
+            kafka_producer(self._kafka, self._context.settings),
+            side_image=self._image.elsewhere,
+            nat_addresses=self._network.nat_addresses,
         )
 
     def _rollout(self, name: str, part: Collector | Worker) -> Rollout:
@@ -181,10 +231,16 @@ class AwsPlatform(pulumi.ComponentResource):
             self._context.options(self, depends_on=[part.service]),
         )
 
-    def _parts(self, rollout: Rollout) -> Parts:
+    def _reading(self, user: str) -> ClickHouseEndpoint:
+        """ClickHouse as Grafana reaches it: it is in the network, the step only reads what it needs to know."""
+        endpoint, access = self._clickhouse.endpoints[0], self._clickhouse.access_of(user)
+        return replace(endpoint, user=pulumi.Output.from_input(user), access=access)
+
+    def _parts(self, rollout: Rollout | None) -> Parts:
         otlp = self._collector.endpoint
         # Steps send to a collector that is known to run what was asked for.
-        url = pulumi.Output.all(otlp.http_url, rollout.running).apply(lambda found: found[0])
+        known = [rollout.running] if rollout else []
+        url = pulumi.Output.all(otlp.http_url, *known).apply(lambda found: found[0])
         return Parts(
             kafka=self._kafka.endpoint,
             clickhouse=self._clickhouse.endpoints[0],
@@ -198,12 +254,8 @@ class AwsPlatform(pulumi.ComponentResource):
             topics=self._kafka.topics,
             costs=part_costs(self._context.settings),
             grafana=self._grafana.endpoint if self._grafana else None,
-            dashboards=replace(
-                self._clickhouse.endpoints[0],
-                user=pulumi.Output.from_input("dashboards"),
-                # Grafana is in the network; the step only reads what it needs to know.
-                access=self._clickhouse.access_of("dashboards"),
-            ),
+            dashboards=self._reading("dashboards"),
+            readers={tenant: self._reading(reader(tenant)) for tenant in self._context.settings.tenantReaders},
         )
 
     def _worker_parts(self) -> Parts:
@@ -221,20 +273,3 @@ class AwsPlatform(pulumi.ComponentResource):
         return replace(
             self.parts, clickhouse=inside[0], further_shards=inside[1:], otlp=replace(self.parts.otlp, access=canary)
         )
-
-    def _outputs(self) -> dict[str, pulumi.Input[Any]]:
-        settings, clickhouse = self._context.settings, self._clickhouse
-        outputs: dict[str, pulumi.Input[Any]] = {
-            "loadBalancer": self._balancer.dns_name,
-            "clickhouseNodes": pulumi.Output.all(*clickhouse.instance_ids),
-            "clickhouseCa": clickhouse.ca_pem,
-            "clickhouseBackups": clickhouse.backup_bucket,
-            "clickhouseUsers": pulumi.Output.all(**clickhouse.users),
-            "readPassword": "aws secretsmanager get-secret-value --secret-id <an ARN of clickhouseUsers>",
-            "tenantTokens": f"telemetry tenants add TENANT --name {self._context.stack}",
-            reach.OUTPUT: reach.output(clickhouse.endpoints, self._kafka.endpoint),
-            "estimatedMonthlyCost": estimate(settings).as_output(),
-        }
-        if self._grafana is not None:
-            outputs["grafana"] = self._grafana.endpoint.url
-        return outputs

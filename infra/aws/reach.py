@@ -26,6 +26,7 @@ def output(shards: Sequence[ClickHouseEndpoint], kafka: KafkaEndpoint) -> dict[s
         "kafka": {
             "bootstrap_servers": kafka.bootstrap_servers,
             "security_protocol": kafka.security_protocol,
+            "prefix": kafka.prefix,
         },
     }
 

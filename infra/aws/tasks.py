@@ -11,8 +11,9 @@ import pulumi_aws as aws
 
 from infra.aws.context import Context
 from infra.aws.ecs import Logs, Statements, TaskCluster, execution_statements, role
+from infra.collector import USER_ID
 
-USER = "10001:10001"
+USER = f"{USER_ID}:{USER_ID}"
 """What containers run as, in the collector's own image and in the worker's."""
 
 

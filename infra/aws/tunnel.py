@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-import select
+import selectors
 import shutil
 import signal
 import subprocess
@@ -75,14 +75,17 @@ def tunnel(region: str, instance_id: str, port: int) -> Iterator[int]:
 def _opened(process: subprocess.Popen[bytes], instance_id: str) -> int:
     assert process.stdout is not None
     said, deadline = "", time.monotonic() + OPEN_SECONDS
-    while (left := deadline - time.monotonic()) > 0:
-        if select.select([process.stdout], [], [], left)[0]:
-            piece = os.read(process.stdout.fileno(), 4096)
-            said += piece.decode(errors="replace")
-            if opened := OPENED.search(said):
-                return int(opened.group(1))
-            if not piece:
-                break
+    # Not select(): it takes no descriptor above 1023, and a worker that serves for long may have as many.
+    with selectors.DefaultSelector() as waiting:
+        waiting.register(process.stdout, selectors.EVENT_READ)
+        while (left := deadline - time.monotonic()) > 0:
+            if waiting.select(left):
+                piece = os.read(process.stdout.fileno(), 4096)
+                said += piece.decode(errors="replace")
+                if opened := OPENED.search(said):
+                    return int(opened.group(1))
+                if not piece:
+                    break
     raise UserError(
         f"the tunnel to {instance_id} did not open within {OPEN_SECONDS:g} s; {PLUGIN} said: {said.strip() or '(nothing)'}"
     )

@@ -42,7 +42,7 @@ class WorkerArgs:
     secret_keys: Sequence[pulumi.Input[str]]
     """Their KMS keys."""
     statements: pulumi.Input[Sequence[Mapping[str, Any]]] = ()
-    """What kafkaAuth iam allows it."""
+    """What kafkaAuth iam allows it, and what finds the collectors."""
     after: Sequence[pulumi.Resource] = ()
 
 
@@ -64,9 +64,7 @@ class Worker(pulumi.ComponentResource):
             stop_seconds=STOP_SECONDS,
         )
         readable = secret_statements(settings.awsRegion, args.secrets, args.secret_keys)
-        allowed = pulumi.Output.all(
-            readable, args.key_list.change_statements(), args.cluster.task_statements(), args.statements
-        )
+        allowed = pulumi.Output.all(readable, args.key_list.change_statements(), args.statements)
         self.task = task(
             context,
             self,

@@ -35,8 +35,9 @@ SECRET = "4dabf18193072939515e22adb298388d"
 
 
 def declared(stack: str) -> dict[str, Any]:
-    """Resources (type and name to inputs) and outputs of the program here. Changes Pulumi's global runtime: for a process of
-    its own. Raises UserError."""
+    """Resources (type and name to inputs), what else the engine is told of each (its URN, whether it is protected, what its
+    inputs are made of) and outputs of the program here. Changes Pulumi's global runtime: for a process of its own. Raises
+    UserError."""
     import pulumi
     from pulumi.runtime import Mocks, mocks, set_mocks
     from pulumi.runtime.stack import wait_for_rpcs
@@ -46,12 +47,17 @@ def declared(stack: str) -> dict[str, Any]:
     from infra.pipeline import deploy
 
     resources: dict[str, dict[str, Any]] = {}
+    registered: dict[str, dict[str, Any]] = {}
     ignored: dict[str, Sequence[str]] = {}
 
     class Monitor(mocks.MockMonitor):
         def RegisterResource(self, request: Any) -> Any:
-            ignored[f"{request.type}::{request.name}"] = list(request.ignoreChanges)
-            return super().RegisterResource(request)
+            key = f"{request.type}::{request.name}"
+            ignored[key] = list(request.ignoreChanges)
+            made = super().RegisterResource(request)
+            refers = {name: [*found.urns] for name, found in request.propertyDependencies.items() if found.urns}
+            registered[key] = {"urn": made.urn, "protect": request.protect, "refers": refers}
+            return made
 
     class Declaring(Mocks):
         def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
@@ -73,7 +79,7 @@ def declared(stack: str) -> dict[str, Any]:
     for key, value in exported.items():  # each by itself: what is not known yet is left out
         pulumi.Output.from_input(value).apply(lambda found, key=key: outputs.__setitem__(key, found))
     _sync_await(wait_for_rpcs())
-    return {"resources": resources, "outputs": _plain(outputs)}
+    return {"resources": resources, "registered": registered, "outputs": _plain(outputs)}
 
 
 def _plain(value: Any) -> Any:

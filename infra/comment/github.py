@@ -1,8 +1,9 @@
-"""One comment a project and stack on a pull request, edited in place (GitHub's REST API, issue comments)."""
+"""A pull request: one comment a kind and stack, edited in place, and whether it is closed (GitHub's REST API)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 import requests
@@ -18,11 +19,13 @@ PAGE = 100
 
 
 class PullRequest:
-    """A pull request's comments."""
+    """One pull request."""
 
     def __init__(self, repository: str, number: int, token: str, api: str = API):
         self._comments = f"{api.rstrip('/')}/repos/{repository}/issues/{number}/comments"
+        self._pull = f"{api.rstrip('/')}/repos/{repository}/pulls/{number}"
         self._comment = f"{api.rstrip('/')}/repos/{repository}/issues/comments"
+        self._user = f"{api.rstrip('/')}/user"
         self._name = f"{repository}#{number}"
         self._session = requests.Session()
         self._session.headers.update(
@@ -39,7 +42,7 @@ class PullRequest:
     def keep_one(self, marker: str, text: str, silent: bool) -> str:
         """Writes the comment that begins with `marker`: edits the one that is there, else makes it. `silent`: there is
         nothing to say, so none is made, and an old one says so. Returns what was done. Raises UserError."""
-        mine = [item for item in self._all() if str(item["body"]).startswith(marker)]
+        mine = [item for item in self._all() if str(item["body"]).startswith(marker) and self._is_mine(item)]
         for extra in mine[1:]:  # two runs at once
             self._call("DELETE", f"{self._comment}/{extra['id']}")
         if not mine:
@@ -51,6 +54,23 @@ class PullRequest:
             return "the comment says so already"
         self._call("PATCH", f"{self._comment}/{mine[0]['id']}", {"body": text})
         return "edited the comment"
+
+    def closed(self) -> bool:
+        """Whether it is merged or closed. Raises UserError."""
+        return self._call("GET", self._pull)["state"] == "closed"
+
+    def _is_mine(self, item: dict[str, Any]) -> bool:
+        """Anybody can write the marker into a comment: whoever owns it could change the verdict afterwards. A workflow's token
+        is a bot's, and may not ask who it is; elsewhere it is somebody's own."""
+        user: dict[str, Any] = item.get("user") or {}
+        return user.get("type") == "Bot" or user.get("login") == self._login
+
+    @cached_property
+    def _login(self) -> str:
+        try:
+            return str(self._call("GET", self._user)["login"])
+        except UserError:
+            return ""
 
     def _all(self) -> Iterator[dict[str, Any]]:
         page = 1
@@ -69,7 +89,7 @@ class PullRequest:
         if response.status_code in (401, 403, 404):
             raise UserError(
                 f"{self._name}: GitHub answers {response.status_code} to {method}: the token needs the permission "
-                "pull-requests: write on this repository (a fork's pull request gets none), and the number must be right"
+                "pull-requests: write on this repository (to look: read; a fork's pull request gets none), and the number must be right"
             )
         if not response.ok:
             raise UserError(f"{self._name}: GitHub answers {response.status_code} to {method}: {response.text[:300]}")

@@ -11,7 +11,8 @@ import jinja2
 
 from infra.comment.cost import CostChange, cost_change
 from infra.comment.effects import edited, losses, migrations, shorter
-from infra.comment.recorder import Change, Op, Recorder, is_ours
+from infra.comment.recorder import Change, Finding, Op, Recorder, is_ours
+from infra.comment.values import moved
 from infra.config import PROJECT
 from infra.settings import Settings
 
@@ -22,6 +23,8 @@ KINDS = {
     "rewrite": "rewrites stored rows",
     "delete": "<b>deletes stored rows</b>",
 }
+RESOURCES = 5
+"""Named of those that a policy says the same of."""
 ORDER: Sequence[Op] = ("replace", "delete", "update", "create")
 PAST: Mapping[Op, str] = {"create": "created", "update": "updated", "replace": "replaced", "delete": "deleted"}
 
@@ -82,7 +85,7 @@ class Comment:
                 cost=cost,
                 cost_line=_cost_line(cost) if cost else "",
                 count_line=self._counts(),
-                findings=sorted(recorder.findings, key=lambda found: not found.mandatory),
+                findings=grouped(recorder.findings),
                 notes=self.notes,
                 errors=recorder.errors,
                 warnings=recorder.warnings,
@@ -104,9 +107,10 @@ class Comment:
 
     def _verdict(self) -> str:
         name = f"`{self.stack}`"
-        if self.failed:
+        refused = len(self.recorder.refused())
+        if self.failed and (self.recorder.errors or not refused):
             return f":x: {name}: the preview failed"
-        if refused := sum(found.mandatory for found in self.recorder.findings):
+        if refused:
             return (
                 f":no_entry: {name}: {_number(refused, 'policy', 'policies')} refuse{'s' if refused == 1 else ''} this"
             )
@@ -126,6 +130,35 @@ class Comment:
         counts: dict[Op, int] = {op: sum(change.op == op for change in self._changes()) for op in ORDER}
         said = [f"{number} {PAST[op]}" for op, number in counts.items() if number]
         return ", ".join([*said, f"{self.recorder.unchanged} unchanged"]) if said else ""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a policy says, once for all resources that it says it of."""
+
+    policy: str
+    mandatory: bool
+    message: str
+    where: str
+    """The resources as Markdown, the first few by name."""
+
+
+def grouped(findings: Sequence[Finding]) -> list[Found]:
+    """Mandatory ones first, each message once."""
+    by_message: dict[tuple[bool, str, str], list[str]] = {}
+    for found in findings:
+        key = (not found.mandatory, found.policy, found.message)
+        by_message.setdefault(key, []).append(found.resource)
+    return [
+        Found(policy, not advisory, message, _where([name for name in names if name]))
+        for (advisory, policy, message), names in sorted(by_message.items(), key=lambda item: item[0])
+    ]
+
+
+def _where(names: Sequence[str]) -> str:
+    shown = ", ".join(f"`{inline(name)}`" for name in names[:RESOURCES])
+    rest = len(names) - RESOURCES
+    return f"{shown} and {rest} more" if rest > 0 else shown
 
 
 def shortened(text: str, limit: int) -> str:
@@ -205,6 +238,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters["inline"] = inline
     environment.filters["short_type"] = short_type
+    environment.filters["moved"] = lambda change: moved(change.old, change.new)
     environment.globals["longest_ticks"] = lambda text: max([2, *(len(run) for run in re.findall("`+", text))])
     return environment
 

@@ -83,6 +83,10 @@ class Recorder:
         """Changes by operation."""
         return Counter(change.op for change in self.changes)
 
+    def refused(self) -> list[str]:
+        """The policies that refuse this, by name."""
+        return sorted({found.policy for found in self.findings if found.mandatory})
+
     def _step(self, step: automation.StepEventMetadata) -> None:
         if step.type == STACK:
             self._outputs(step)

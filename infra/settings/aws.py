@@ -1,4 +1,4 @@
-"""Settings of the platform `aws`: network, brokers, ClickHouse nodes, collector tasks, Grafana, worker, alarms."""
+"""Settings of the platform `aws`: account, network, collector tasks, Grafana, worker, alarms; brokers and nodes beside it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from infra.settings.clickhouse import ClickHouseSettings
+from infra.settings.kafka import KafkaSettings
+from infra.settings.kubernetes import KubernetesSettings
 from infra.settings.tls import TlsSettings
 
 EXAMPLE_ACCOUNT = "123456789012"
@@ -34,8 +37,26 @@ class StackSettings(BaseModel):
     requirePins: bool = Field(
         False, description="Refuse an `up` while an image or a package has no digest in configs/versions.yaml."
     )
+    expiresAt: str = Field(
+        "",
+        pattern=r"^([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?Z)?$",
+        description="An ephemeral stack's end (2026-11-30T18:00:00Z): whoever cleans up may destroy it from then on. Empty: never.",
+    )
     logRetentionDays: Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731] = Field(
         30, description="CloudWatch keeps the parts' logs for this many days."
+    )
+
+
+class SharingSettings(BaseModel):
+    """What another stack lends this one."""
+
+    shareStack: str = Field(
+        "",
+        description="A stack of this project and backend whose VPC, brokers and Grafana workspace this one uses (docs/ephemeral.md). Empty: all its own.",
+    )
+    shareParts: list[Literal["network", "kafka", "grafana"]] = Field(
+        ["network", "kafka", "grafana"],
+        description="What shareStack lends: network, kafka, grafana. The rest is this stack's own; both others need network.",
     )
 
 
@@ -63,121 +84,13 @@ class NetworkSettings(BaseModel):
     networkFlowLogs: bool = Field(False, description="Record the VPC's rejected and accepted flows in CloudWatch.")
 
 
-class KafkaSettings(BaseModel):
-    """Amazon MSK."""
-
-    kafkaMode: Literal["provisioned", "existing", "serverless"] = Field(
-        "provisioned",
-        description="A cluster made here, or one given by kafkaBootstrapServers. serverless is refused: it has no topic API.",
-    )
-    kafkaAuth: Literal["scram", "iam"] = Field(
-        "scram", description="How clients sign in; one mechanism a cluster. iam needs ClickHouse 26.8 or newer."
-    )
-    kafkaVersion: str = Field(
-        "4.1.x.kraft", description="MSK's version string, in KRaft mode: it ends with .kraft. Never lowered."
-    )
-    kafkaInstanceType: str = Field(
-        "kafka.m7g.large",
-        pattern=r"^kafka\.[a-z0-9]+\.[a-z0-9]+$",
-        description="Broker size (standard brokers; MSK takes m5 and m7g in KRaft mode).",
-    )
-    kafkaZones: int = Field(
-        0,
-        ge=0,
-        le=3,
-        description="Zones that have brokers. 0: networkZones. Fixed once the cluster stands: set it before networkZones is raised.",
-    )
-    kafkaBrokersPerZone: int = Field(1, ge=1, le=10, description="Brokers in each zone. Never lowered.")
-    kafkaMonitoring: Literal["DEFAULT", "PER_BROKER", "PER_TOPIC_PER_BROKER", "PER_TOPIC_PER_PARTITION"] = Field(
-        "DEFAULT",
-        description="MSK's metrics. DEFAULT is free and has disks and each topic's lag; finer ones are paid by the metric.",
-    )
-    kafkaStorageGiB: int = Field(100, ge=1, le=16384, description="Each broker's volume at first, in GiB. Only grows.")
-    kafkaStorageMaxGiB: int = Field(
-        200,
-        ge=1,
-        le=16384,
-        description="Each broker's volume may grow by itself to this, in GiB. Never lowered. As kafkaStorageGiB: it does not grow.",
-    )
-    kafkaReplication: int = Field(2, ge=1, le=5, description="Replicas of each partition.")
-    kafkaMinInSync: int = Field(
-        1, ge=1, le=4, description="Replicas that must have a record before it is acknowledged."
-    )
-    kafkaBootstrapServers: str = Field(
-        "", description="kafkaMode existing: host:port, comma-separated, by SCRAM or IAM over TLS."
-    )
-    kafkaClusterArn: str = Field(
-        "",
-        pattern=r"^(arn:aws:kafka:[a-z0-9-]+:[0-9]{12}:cluster/[^/]+/[^/]+)?$",
-        description="kafkaMode existing: the MSK cluster's ARN, for topics and IAM policies.",
-    )
-    kafkaSecurityGroupId: str = Field(
-        "",
-        pattern=r"^(sg-[0-9a-f]+)?$",
-        description="kafkaMode existing: the brokers' security group, in which our parts are let in. Else kafkaBrokerCidrs.",
-    )
-    kafkaBrokerCidrs: list[str] = Field(
-        [],
-        description="kafkaMode existing: the brokers' private addresses, to which our parts may go out. Letting them in is yours.",
-    )
-    kafkaSecretArn: str = Field(
-        "", description="kafkaMode existing with scram: the secret (AmazonMSK_…) with username and password."
-    )
-    kafkaSecretKeyArn: str = Field("", description="kafkaMode existing with scram: the KMS key of kafkaSecretArn.")
-
-
-class ClickHouseSettings(BaseModel):
-    """ClickHouse on EC2."""
-
-    clickhouseShards: int = Field(
-        1,
-        ge=1,
-        le=16,
-        description="Parts into which the traces are divided, each with nodes, disks and tables of its own. Never lowered; stored rows stay where they are.",
-    )
-    clickhouseReplicas: int = Field(
-        1,
-        ge=1,
-        le=3,
-        description="ClickHouse nodes a shard, one a zone, each with all of its data. Above 1 three Keepers are made.",
-    )
-    clickhouseInstanceType: str = Field("m7g.large", description="A node's size, arm64.")
-    clickhouseKeeperInstanceType: str = Field("t4g.small", description="A Keeper's size, arm64.")
-    clickhouseAmi: str = Field(
-        "",
-        pattern=r"^(ami-[0-9a-f]+)?$",
-        description="The nodes' machine image (Amazon Linux 2023, arm64); another one replaces node after node. Empty: the newest when a node is made, kept from then on.",
-    )
-    clickhouseHotGiB: int = Field(100, ge=10, le=16384, description="The hot volume (gp3), in GiB. Only grows.")
-    clickhouseHotIops: int = Field(3000, ge=3000, le=16000, description="The hot volume's IOPS.")
-    clickhouseHotThroughputMiB: int = Field(125, ge=125, le=1000, description="The hot volume's throughput, in MiB/s.")
-    clickhouseSlowGiB: int = Field(
-        125, ge=10, le=16384, description="The slow volume, in GiB (sc1 and st1: from 125). Only grows."
-    )
-    clickhouseSlowType: Literal["gp3", "st1", "sc1"] = Field("gp3", description="The slow volume's type.")
-    clickhouseCacheGiB: int = Field(
-        10, ge=1, le=4096, description="Cache of the S3 volume's data on the hot volume, in GiB."
-    )
-    clickhouseFsync: bool = Field(True, description="An insert is on disk before its Kafka offsets are committed.")
-    clickhouseReach: Literal["tunnel", "direct"] = Field(
-        "tunnel",
-        description="How post-deploy steps reach ClickHouse: an SSM port forwarding for each step, or directly (a VPN, a runner in the VPC).",
-    )
-    clickhouseAllowedCidrs: list[str] = Field(
-        [],
-        description="Private addresses that may reach ClickHouse on 8443: a VPN's or a runner's (clickhouseReach direct), a given Grafana's (grafanaMode existing).",
-    )
-    clickhouseBackupSchedule: str = Field(
-        "rate(1 day)",
-        pattern=r"^(rate|cron)\(.+\)$",
-        description="When a backup is written to S3 (EventBridge Scheduler's syntax).",
-    )
-    clickhouseBackupDays: int = Field(35, ge=1, le=3650, description="Backups are kept for this many days.")
-
-
 class CollectorSettings(BaseModel):
-    """The collector on ECS and its load balancer."""
+    """The collector and, on ECS, its load balancer."""
 
+    collectorPlatform: Literal["ecs", "kubernetes"] = Field(
+        "ecs",
+        description="Where collectors run: on ECS Fargate behind a load balancer made here, or in a Kubernetes cluster that exists (docs/kubernetes.md).",
+    )
     collectorDomain: str = Field(
         f"otlp.{EXAMPLE_DOMAIN}", description="The name under which agents reach the collector; its certificate's too."
     )
@@ -195,11 +108,11 @@ class CollectorSettings(BaseModel):
         ["0.0.0.0/0"], description="Who may reach the load balancer. Whoever runs `up` must be among them (the canary)."
     )
     collectorCpu: Literal[256, 512, 1024, 2048, 4096] = Field(
-        512, description="A collector task's CPU units (1024: one core)."
+        512, description="A collector task's or pod's CPU units (1024: one core)."
     )
-    collectorMemoryMiB: int = Field(1024, ge=512, le=30720, description="A collector task's memory, in MiB.")
-    collectorMinTasks: int = Field(1, ge=1, le=100, description="Collector tasks at least.")
-    collectorMaxTasks: int = Field(4, ge=1, le=100, description="Collector tasks at most.")
+    collectorMemoryMiB: int = Field(1024, ge=512, le=30720, description="A collector task's or pod's memory, in MiB.")
+    collectorMinTasks: int = Field(1, ge=1, le=100, description="Collector tasks or pods at least.")
+    collectorMaxTasks: int = Field(4, ge=1, le=100, description="Collector tasks or pods at most.")
     collectorSpot: bool = Field(False, description="Run the collector on Fargate Spot.")
 
 
@@ -255,11 +168,13 @@ class JobSettings(BaseModel):
 class AwsSettings(
     JobSettings,
     GrafanaSettings,
+    KubernetesSettings,
     CollectorSettings,
     TlsSettings,
     ClickHouseSettings,
     KafkaSettings,
     NetworkSettings,
+    SharingSettings,
     StackSettings,
 ):
     """Everything that only a stack on AWS has."""
@@ -268,3 +183,22 @@ class AwsSettings(
     def broker_zones(self) -> int:
         """How many zones have brokers."""
         return self.kafkaZones or self.networkZones
+
+    def shares(self, part: str) -> bool:
+        """Whether shareStack lends this part: network, kafka, grafana."""
+        return bool(self.shareStack) and part in self.shareParts
+
+    @property
+    def owns_network(self) -> bool:
+        """Whether the VPC is made here: neither given nor lent."""
+        return not self.networkVpcId and not self.shares("network")
+
+    @property
+    def owns_brokers(self) -> bool:
+        """Whether the Kafka cluster is made here."""
+        return self.kafkaMode == "provisioned" and not self.shares("kafka")
+
+    @property
+    def owns_workspace(self) -> bool:
+        """Whether the Grafana workspace is made here."""
+        return self.grafanaMode == "managed" and not self.shares("grafana")

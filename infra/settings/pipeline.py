@@ -67,7 +67,11 @@ class PipelineSettings(BaseModel):
     )
     tenantReaders: list[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]] = Field(
         [],
-        description="Tenants that get a ClickHouse user of their own, reader-<tenant>, who can only read and sees that tenant's rows alone. Names without dots.",
+        description="Tenants that get a ClickHouse user of their own, reader-<tenant>, who can only read and sees that tenant's rows alone; in the stack's Grafana also a folder, a data source and dashboards. Names without dots.",
+    )
+    tenantTeams: dict[str, str] = Field(
+        {},
+        description="Tenant of tenantReaders to the Grafana team that may look at its folder. Without one only Grafana's administrators do.",
     )
     workerBudgetSeconds: int = Field(
         5, ge=1, le=15, description="The worker looks at the budgets this often, in seconds."

@@ -12,6 +12,9 @@ from infra.settings.alerts import alert_problems
 from infra.settings.aws import EXAMPLE_ACCOUNT, EXAMPLE_DOMAIN
 from infra.settings.budgets import budget_problems
 from infra.settings.instances import memory_gib
+from infra.settings.kubernetes import problems as kubernetes_problems
+from infra.settings.names import LONGEST_CERTIFIED
+from infra.settings.sharing import lifetime_problems, sharing_problems
 from infra.settings.tls import problems as tls_problems
 
 if TYPE_CHECKING:
@@ -30,6 +33,8 @@ ENDPOINTS = {
     *("sts", "sns", "grafana-workspace"),
 }
 """Services that our parts call, by the last part of their endpoint's name (com.amazonaws.<region>.<service>)."""
+SHARED = ipaddress.IPv4Network("100.64.0.0/10")
+"""RFC 6598; a VPC may have it, and EKS gives it to pods where others are short."""
 NO_BROKERS = "use1-az3"
 """The one zone in which MSK places no brokers (MSK API, BrokerNodeGroupInfo)."""
 
@@ -37,11 +42,13 @@ NO_BROKERS = "use1-az3"
 def problems(settings: Settings) -> list[str]:
     """Every contradiction in the settings, as `key: what is wrong`."""
     found = [*_retention(settings), *_readers(settings), *budget_problems(settings)]
+    found += [*lifetime_problems(settings), *sharing_problems(settings)]
     found += alert_problems(settings, settings.platform == "aws" and settings.grafanaMode != "none")
     if settings.platform == "aws":
         for rule in (_network, _kafka, _clickhouse, _collector, _grafana):
             found += rule(settings)
         found += tls_problems(settings, settings.awsRegion)
+        found += kubernetes_problems(settings)
     return found
 
 
@@ -68,10 +75,15 @@ def _retention(s: Settings) -> Iterator[str]:
 
 
 def _readers(s: Settings) -> Iterator[str]:
-    if s.tenantReaders and s.platform != "local":
-        yield f"tenantReaders: only on platform local so far, not on {s.platform}: leave it empty"
     if len(set(s.tenantReaders)) != len(s.tenantReaders):
         yield "tenantReaders: a tenant stands in it twice"
+    for tenant, team in s.tenantTeams.items():
+        if tenant not in s.tenantReaders:
+            yield f"tenantTeams: {tenant} has no folder: it is not in tenantReaders"
+        if not team.strip():
+            yield f"tenantTeams: {tenant}: the team's name is empty"
+    if s.tenantTeams and (s.platform != "aws" or s.grafanaMode == "none"):
+        yield "tenantTeams: only counts where the stack puts folders into a Grafana (platform aws, grafanaMode not none)"
 
 
 def _network(s: Settings) -> Iterator[str]:
@@ -101,6 +113,7 @@ def _network(s: Settings) -> Iterator[str]:
         yield f"networkEndpoints: {service} is none of {', '.join(sorted(ENDPOINTS))}"
     yield from _ranges("collectorAllowedCidrs", s.collectorAllowedCidrs)
     yield from _ranges("clickhouseAllowedCidrs", s.clickhouseAllowedCidrs, private=True)
+    yield from _ranges("kubernetesPodCidrs", s.kubernetesPodCidrs, private=True)
     if s.clickhouseReach == "direct" and not s.clickhouseAllowedCidrs:
         yield "clickhouseAllowedCidrs: needed with clickhouseReach direct: from where it is reached"
     if s.clickhouseReach == "tunnel" and s.grafanaMode != "existing" and s.clickhouseAllowedCidrs:
@@ -116,7 +129,7 @@ def _ranges(key: str, cidrs: list[str], private: bool = False) -> Iterator[str]:
         except ValueError as error:
             yield f"{key}: {error}"
             continue
-        if private and not network.is_private:
+        if private and not network.is_private and not network.subnet_of(SHARED):
             yield f"{key}: {cidr} is not private"
         for other in seen:
             if network.overlaps(other):
@@ -156,7 +169,7 @@ def _kafka(s: Settings) -> Iterator[str]:
             f"kafkaMinInSync: {s.kafkaMinInSync} of {s.kafkaReplication} replicas: each restart of a broker would stop "
             "producers; keep it below kafkaReplication"
         )
-    if s.kafkaMode == "provisioned":
+    if s.owns_brokers:
         yield from _msk(s)
 
 
@@ -208,17 +221,22 @@ def _collector(s: Settings) -> Iterator[str]:
         yield "collectorAuth: only jwt on AWS: with none the payload would choose its tenant"
     if s.collectorMinTasks > s.collectorMaxTasks:
         yield "collectorMinTasks: above collectorMaxTasks"
-    for part, cpu, memory in (
-        ("collector", s.collectorCpu, s.collectorMemoryMiB),
-        ("worker", s.workerCpu, s.workerMemoryMiB),
-    ):
+    sizes = [("worker", s.workerCpu, s.workerMemoryMiB)]
+    if s.collectorPlatform == "ecs":
+        sizes.append(("collector", s.collectorCpu, s.collectorMemoryMiB))
+    for part, cpu, memory in sizes:
         # The smallest size has half a GiB as well; from there on memory comes in whole GiB (ECS, task size).
         if not 2 * cpu <= memory <= 8 * cpu or (memory % 1024 and (cpu, memory) != (256, 512)):
             yield (
                 f"{part}MemoryMiB: {memory}: Fargate gives {cpu} CPU units {2 * cpu} to {8 * cpu} MiB, in steps of 1024"
             )
-    if not s.collectorCertificateArn and not s.collectorZoneId:
+    if s.collectorPlatform == "ecs" and not s.collectorCertificateArn and not s.collectorZoneId:
         yield "collectorCertificateArn: give a certificate, or collectorZoneId so that one can be validated there"
+    if s.collectorPlatform == "ecs" and not s.collectorCertificateArn and len(s.collectorDomain) > LONGEST_CERTIFIED:
+        yield (
+            f"collectorDomain: {s.collectorDomain} has {len(s.collectorDomain)} characters, and ACM requests certificates for "
+            f"{LONGEST_CERTIFIED} at most: take a shorter name, or set collectorCertificateArn to one that covers it (*.…)"
+        )
 
 
 def _grafana(s: Settings) -> Iterator[str]:
@@ -226,7 +244,7 @@ def _grafana(s: Settings) -> Iterator[str]:
         for key in ("grafanaUrl", "grafanaTokenSecretArn"):
             if not getattr(s, key):
                 yield f"{key}: needed with grafanaMode existing"
-    if s.grafanaMode == "managed" and s.grafanaAuthentication == "SAML" and not s.grafanaSamlMetadataUrl:
+    if s.owns_workspace and s.grafanaAuthentication == "SAML" and not s.grafanaSamlMetadataUrl:
         yield "grafanaSamlMetadataUrl: needed with grafanaAuthentication SAML"
-    if s.grafanaMode == "managed" and s.grafanaAuthentication == "SAML" and not s.grafanaAdminGroups:
+    if s.owns_workspace and s.grafanaAuthentication == "SAML" and not s.grafanaAdminGroups:
         yield "grafanaAdminGroups: needed with grafanaAuthentication SAML: nobody could administer the workspace"

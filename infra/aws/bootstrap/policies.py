@@ -8,6 +8,7 @@ from typing import Any
 
 from infra.aws.bootstrap.settings import EXAMPLE_ACCOUNT, BootstrapSettings
 from infra.config import PROJECT
+from infra.errors import UserError
 from infra.paths import ROOT
 
 DEPLOYER = ROOT / "docs" / "deployer-policy.json"
@@ -90,6 +91,23 @@ def deployer_statements(settings: BootstrapSettings) -> list[Statement]:
 def look_statements(settings: BootstrapSettings) -> list[Statement]:
     """Only what reads: for previews."""
     return [item for item in deployer_statements(settings) if item["Sid"] == LOOK]
+
+
+def check_sizes(found: BootstrapSettings) -> None:
+    """Raises UserError for an environment with more stacks than one policy of its state has room for."""
+    bucket, key = f"arn:aws:s3:::{found.bucket}", f"arn:aws:kms:{found.region}:{found.account}:key/{'0' * 36}"
+    everybody = {stack for stacks in found.environments.values() for stack in stacks}
+    roles = {"environments": everybody} if found.previews else {}
+    for name, stacks in {
+        **roles,
+        **{f"environments: {name}": set(of) for name, of in found.environments.items()},
+    }.items():
+        statements = state_statements(bucket, key, found.region, sorted(stacks), True)
+        if (size := len(_text(statements))) > POLICY_CHARACTERS:
+            raise UserError(
+                f"configs/bootstrap.yaml: {name}: {len(stacks)} stacks are {size} characters of a role's policy, and IAM takes "
+                f"{POLICY_CHARACTERS}: name several by one pattern (team-*)"
+            )
 
 
 def documents(statements: Sequence[Statement]) -> list[str]:

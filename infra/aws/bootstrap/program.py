@@ -27,8 +27,8 @@ from infra.settings import Settings
 STACK = "bootstrap"
 OLD_STATES_DAYS = 90
 """An earlier state can be brought back for so long."""
-SESSION_SECONDS = 7200
-"""A first `up` waits half an hour for MSK alone."""
+SESSION_SECONDS = 4 * 3600
+"""What a job may ask for: as long as prod's may run. A first `up` waits half an hour for MSK alone."""
 
 
 def deploy(found: BootstrapSettings, protect: bool) -> None:

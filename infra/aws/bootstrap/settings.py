@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from infra.errors import UserError
-from infra.paths import CONFIGS, ROOT
+from infra.model_file import read_model, shown
+from infra.paths import CONFIGS
 
 FILE = CONFIGS / "bootstrap.yaml"
 EXAMPLE_ACCOUNT, EXAMPLE_OWNER = "123456789012", "example/"
 OIDC_PROVIDER = r"^(arn:aws:iam::\d{12}:oidc-provider/token\.actions\.githubusercontent\.com)?$"
+REAPER = "reap"
+"""The environment of the job that ends ephemeral stacks."""
 Subject = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:/-]+\*?$")]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,20}$")]
 StackName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,30}\*?$")]
@@ -41,6 +44,12 @@ class BootstrapSettings(BaseModel):
         """For `pulumi login`."""
         return f"s3://{self.bucket}?region={self.region}"
 
+    def ends(self, stack: str) -> bool:
+        """Whether the hourly job may end this stack. Where there is no such job, that is not its matter."""
+        patterns = self.environments.get(REAPER, [])
+        known = self.repository and not self.repository.startswith(EXAMPLE_OWNER) and patterns
+        return not known or any(fnmatchcase(stack, pattern) for pattern in patterns)
+
     def secrets_provider(self, stack: str) -> str:
         """For `pulumi stack init`: one key for all, told apart by an encryption context that IAM can name."""
         return f"awskms://alias/agent-telemetry-bootstrap?region={self.region}&context_stack={stack}"
@@ -48,14 +57,7 @@ class BootstrapSettings(BaseModel):
 
 def read(path: Path = FILE) -> BootstrapSettings:
     """The file's settings. Raises UserError with all problems in one message."""
-    name = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
-    try:
-        found = BootstrapSettings.model_validate(yaml.safe_load(path.read_text()))
-    except (OSError, yaml.YAMLError) as error:
-        raise UserError(f"{name}: {error}") from None
-    except ValidationError as error:
-        lines = [f"  {'.'.join(map(str, item['loc'])) or 'the file'}: {item['msg']}" for item in error.errors()]
-        raise UserError(f"{name}:\n" + "\n".join(lines)) from None
+    name, found = shown(path), read_model(path, BootstrapSettings)
     if found.oidcProviderArn and f"::{found.account}:" not in found.oidcProviderArn:
         raise UserError(f"{name}: oidcProviderArn is of another account than {found.account}")
     if found.repository and not (found.previews or found.environments):

@@ -10,6 +10,7 @@ they are the same and removes the source, or refuses when they are not.
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from typing import Any, Literal
 from pulumi import automation
 from pulumi.automation._stack import StackInitMode
 
-from infra.automation import LOCAL_PASSPHRASE, KnownCommand, engine_environment
+from infra.automation import LOCAL_PASSPHRASE, KnownCommand, StackWithoutHistory, engine_environment
 from infra.aws.api import as_user_error, client
 from infra.aws.bootstrap.program import STACK
 from infra.aws.bootstrap.settings import BootstrapSettings
@@ -49,6 +50,9 @@ class Home:
     def place(self) -> Place | None:
         """Where the state is; None before the first `up`. Clears what a move that was cut off left. Raises UserError."""
         there, here = self._in_bucket(), self.file.exists()
+        if here and self._empty():  # a preview's, or a destroyed stack's: it tells of nothing
+            self._forget("file")
+            here = False
         if there and here:
             if _identity(self._open("file").export_stack()) != _identity(self._open("bucket").export_stack()):
                 raise UserError(
@@ -57,6 +61,18 @@ class Home:
                 )
             self._forget("file")
         return "bucket" if there else "file" if here else None
+
+    def made(self) -> list[str]:
+        """The URNs of what the state knows of."""
+        place = self.place()
+        return [urn for urn, _ in _identity(self._open(place).export_stack())] if place else []
+
+    def unlock(self) -> bool:
+        """Takes away what a killed command left locked. False where there is no state."""
+        place = self.place()
+        if place:
+            self._open(place).cancel()
+        return place is not None
 
     def open(self) -> automation.Stack:
         """The stack where it is; a new one in the file."""
@@ -90,11 +106,13 @@ class Home:
             pages = s3.get_paginator("list_objects_v2").paginate(Bucket=self._found.bucket, Prefix=STACKS_PREFIX)
             for item in (item for page in pages for item in page.get("Contents", [])):
                 key = item["Key"]
-                if key == STATE_KEY or not key.endswith(".json"):
+                name = key.removeprefix(STACKS_PREFIX).removesuffix(".gz")  # PULUMI_SELF_MANAGED_STATE_GZIP
+                if key == STATE_KEY or not name.endswith(".json"):
                     continue
-                body = json.loads(s3.get_object(Bucket=self._found.bucket, Key=key)["Body"].read())
+                text = s3.get_object(Bucket=self._found.bucket, Key=key)["Body"].read()
+                body = json.loads(gzip.decompress(text) if key.endswith(".gz") else text)
                 if body.get("checkpoint", {}).get("latest", {}).get("resources"):
-                    found.append(key.removeprefix(STACKS_PREFIX).removesuffix(".json"))
+                    found.append(name.removesuffix(".json"))
         return sorted(found)
 
     def remove(self) -> None:
@@ -112,6 +130,14 @@ class Home:
     def _forget(self, place: Place) -> None:
         """Removes the state, not what it tells of."""
         self._open(place).workspace.remove_stack(STACK, force=True)
+
+    def _empty(self) -> bool:
+        """Whether the state here tells of nothing, neither made nor being made."""
+        try:
+            latest = json.loads(self.file.read_text())["checkpoint"].get("latest") or {}
+        except (OSError, KeyError, ValueError):
+            return False
+        return not (latest.get("resources") or latest.get("pending_operations"))
 
     def _in_bucket(self) -> bool:
         from botocore.exceptions import ClientError
@@ -142,7 +168,7 @@ class Home:
             },
             pulumi_command=KnownCommand(self._toolchain),
         )
-        return automation.Stack(STACK, workspace, StackInitMode.CREATE_OR_SELECT)
+        return StackWithoutHistory(STACK, workspace, StackInitMode.CREATE_OR_SELECT)
 
     def _empty_bucket(self) -> None:
         """Deletes what is left of the moved state, all versions: AWS deletes empty buckets only."""
@@ -152,7 +178,9 @@ class Home:
                 listed = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
                 if listed:
                     keys = [{"Key": item["Key"], "VersionId": item["VersionId"]} for item in listed]
-                    s3.delete_objects(Bucket=self._found.bucket, Delete={"Objects": keys, "Quiet": True})
+                    done = s3.delete_objects(Bucket=self._found.bucket, Delete={"Objects": keys, "Quiet": True})
+                    for refused in done.get("Errors", []):
+                        raise UserError(f"s3://{self._found.bucket}/{refused['Key']}: {refused.get('Message')}")
 
 
 def _identity(state: automation.Deployment) -> list[tuple[str, str]]:

@@ -18,6 +18,7 @@ from infra.settings import Settings
 from infra.settings.instances import memory_gib
 from infra.shards import ALL, CLUSTER
 from infra.templates import render
+from infra.tenant_views import TENANT_DATABASE, VIEWS, definer
 from infra.worker.statements import ROLLUPS
 
 SHARED = CONFIGS / "clickhouse"
@@ -73,6 +74,7 @@ def server_files(settings: Settings, values: ServerValues) -> dict[str, str]:
         "dashboards_password_sha256": "",
         "dashboards_networks": values.networks,
         "readers": settings.tenantReaders,
+        "reader_views": VIEWS,
         "over_all_shards": [ALL] * (len(values.cluster) > 1),
     }
     region = settings.awsRegion
@@ -87,6 +89,7 @@ def server_files(settings: Settings, values: ServerValues) -> dict[str, str]:
         "over_all_shards": [ALL] * (len(values.cluster) > 1),
         "networks": values.networks,
         "rollups": list(ROLLUPS.values()),
+        "definers": list(map(definer, settings.tenantReaders)),
         "fsync": settings.clickhouseFsync,
         "dashboards_seconds": DASHBOARDS_SECONDS,
         "secret_folder": f"{names.SERVER_CONFIG}/tls",
@@ -100,7 +103,7 @@ def server_files(settings: Settings, values: ServerValues) -> dict[str, str]:
         "mechanism": "SCRAM-SHA-512" if settings.kafkaAuth == "scram" else "",
     }
     files = {f"{names.SERVER_CONFIG}/{name}": render(SHARED / name, shared) for name in ("config.xml", "users.xml")}
-    for path in sorted(OURS.glob("*.d/*.xml")):
+    for path in sorted([*SHARED.glob("*.d/*.xml"), *OURS.glob("*.d/*.xml")]):
         wanted = {"50-replication.xml": bool(values.keepers), "60-shards.xml": len(values.cluster) > 1}
         if wanted.get(path.name, True):
             files[f"{names.SERVER_CONFIG}/{path.parent.name}/{path.name}"] = render(path, ours)
@@ -137,7 +140,7 @@ def agent_config(region: str, node: str, log_group: str, mounts: Sequence[str], 
 
 def server_plan(node: str, host: str, replicated: bool, shard: int = 1, shards: int = 1) -> dict[str, Any]:
     """What apply/ does for a server beside writing its files."""
-    databases = [DATABASE, f"{DATABASE}_tenant", *([ALL] if shards > 1 else [])]
+    databases = [DATABASE, TENANT_DATABASE, *([ALL] if shards > 1 else [])]
     return {
         **_plan("server", SERVER_UNIT, node, host, names.SERVER_CONFIG),
         "folders": [names.HOT, names.SLOW, names.LOGS],

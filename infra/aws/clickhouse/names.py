@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from infra.config import PROJECT
+from infra.tenant_views import reader
 
 if TYPE_CHECKING:
     from infra.aws.context import Context
@@ -38,7 +39,7 @@ def zone(context: Context) -> str:
 
 def users(context: Context) -> list[str]:
     """Everybody who signs in from the network."""
-    return [*USERS, *(f"reader-{tenant}" for tenant in context.settings.tenantReaders)]
+    return [*USERS, *map(reader, context.settings.tenantReaders)]
 
 
 def shards(context: Context) -> list[list[str]]:
