@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,14 @@ import yaml
 from pulumi import automation
 from pulumi.automation._stack import StackInitMode
 
-from infra.automation import LOCAL_PASSPHRASE, KnownCommand, engine_environment, opening_error, program
+from infra.automation import (
+    LOCAL_PASSPHRASE,
+    KnownCommand,
+    StackWithoutHistory,
+    engine_environment,
+    opening_error,
+    program,
+)
 from infra.config import stack_file, stack_file_content
 from infra.errors import UserError
 from infra.local.toolchain import Toolchain
@@ -41,12 +48,12 @@ def backend_url() -> str:
     return CLOUD if os.environ.get("PULUMI_ACCESS_TOKEN") else ""
 
 
-def check_backend(stack: str) -> None:
-    """Raises UserError unless a backend and a secrets provider are chosen, and neither is a local stack's."""
+def chosen_backend(what: str, stack: str = "local") -> str:
+    """The backend's URL, for `what` (the stack dev). Raises UserError when none is chosen, or a local stack's."""
     url = backend_url()
     if not url:
         raise UserError(
-            f"no backend is chosen for the stack {stack}. Its state is yours to keep: run `pulumi login s3://BUCKET` (or "
+            f"no backend is chosen for {what}. Its state is yours to keep: run `pulumi login s3://BUCKET` (or "
             "any other that `pulumi login --help` names; `telemetry env` puts a `pulumi` on PATH), or set "
             "PULUMI_BACKEND_URL"
         )
@@ -55,8 +62,15 @@ def check_backend(stack: str) -> None:
             f"PULUMI_BACKEND_URL is a local stack's ({url}), as `telemetry env` exports it: "
             f'`eval "$(telemetry env --name {stack})"` takes it away again'
         )
+    return url
+
+
+def check_backend(stack: str, content: Mapping[str, Any] | None = None) -> None:
+    """Raises UserError unless a backend and a secrets provider are chosen, and neither is a local stack's. `content`: of a
+    stack file that is still to be written."""
+    url = chosen_backend(f"the stack {stack}", stack)
     path = ROOT / stack_file(stack)
-    if url.startswith(("http://", "https://")) or _given_provider(stack_file_content(path)):
+    if url.startswith(("http://", "https://")) or _given_provider(content or stack_file_content(path)):
         return
     passphrase = os.environ.get("PULUMI_CONFIG_PASSPHRASE")
     if passphrase == LOCAL_PASSPHRASE:
@@ -71,7 +85,7 @@ def check_backend(stack: str) -> None:
         )
 
 
-def _given_provider(content: dict[str, Any]) -> str:
+def _given_provider(content: Mapping[str, Any]) -> str:
     """The stack file's secrets provider, unless that is a passphrase."""
     given = str(content.get("secretsprovider") or "")
     return "" if given == "passphrase" else given
@@ -89,10 +103,27 @@ class AccountWorkspace(automation.LocalWorkspace):
         """Raises StackNotFoundError unless it exists; every later command names it."""
         self._run_pulumi_cmd_sync(["stack", "--stack", stack_name])
 
+    def ask(self, words: Sequence[str]) -> str:
+        """What a command says that the Automation API has not."""
+        return self._run_pulumi_cmd_sync([*words]).stdout
+
     def stack_outputs(self, stack_name: str) -> automation.OutputMap:
         """The outputs of the last `up`, with SECRET in the place of secret ones."""
         said = self._run_pulumi_cmd_sync(["stack", "output", "--json", "--stack", stack_name]).stdout
         return {key: automation.OutputValue(value, value == SECRET) for key, value in json.loads(said).items()}
+
+
+def account_workspace(
+    toolchain: Toolchain, run: Callable[[], None] = program, secrets_provider: str = ""
+) -> AccountWorkspace:
+    """The engine on the chosen backend."""
+    return AccountWorkspace(
+        work_dir=str(ROOT),
+        program=run,
+        env_vars=engine_environment(toolchain.pulumi_root),
+        secrets_provider=secrets_provider or None,
+        pulumi_command=KnownCommand(toolchain),
+    )
 
 
 def find_stack(
@@ -101,15 +132,10 @@ def find_stack(
     """The stack in the chosen backend; None when it is not there, unless `create`. Raises UserError."""
     check_backend(stack)
     content = stack_file_content(ROOT / stack_file(stack))
-    workspace = AccountWorkspace(
-        work_dir=str(ROOT),
-        program=run,
-        env_vars=engine_environment(toolchain.pulumi_root),
-        secrets_provider=_given_provider(content) or None,
-        pulumi_command=KnownCommand(toolchain),
-    )
+    workspace = account_workspace(toolchain, run, _given_provider(content))
     try:
-        return automation.Stack(stack, workspace, StackInitMode.CREATE_OR_SELECT if create else StackInitMode.SELECT)
+        mode = StackInitMode.CREATE_OR_SELECT if create else StackInitMode.SELECT
+        return StackWithoutHistory(stack, workspace, mode)
     except automation.StackNotFoundError:
         return None
     except automation.CommandError as error:

@@ -67,18 +67,24 @@ def file_settings(stack: str) -> Settings:
     """The settings in the stack's file, before any engine runs. Raises UserError."""
     path = ROOT / stack_file(stack)
     try:
-        config = stack_file_content(path).get("config") or {}
+        content = stack_file_content(path)
     except FileNotFoundError:
         raise UserError(
             f"there is no {path.name}: the stack {stack} does not exist yet; make it with `make up NAME={stack} "
             "PORT_BASE=14000` (any free range of ports)"
         ) from None
+    return content_settings(content, path.name)
+
+
+def content_settings(content: Mapping[str, Any], source: str) -> Settings:
+    """The settings in a stack file's content; `source` leads the errors. Raises UserError."""
+    config = content.get("config") or {}
     foreign = [key for key in config if ":" not in key]
     if foreign:
-        raise UserError(f"{path.name}: {foreign[0]}: keys are written {PROJECT}:{foreign[0]}")
+        raise UserError(f"{source}: {foreign[0]}: keys are written {PROJECT}:{foreign[0]}")
     prefix = f"{PROJECT}:"
     return parse_settings(
-        _typed({key.removeprefix(prefix): value for key, value in config.items() if key.startswith(prefix)}), path.name
+        _typed({key.removeprefix(prefix): value for key, value in config.items() if key.startswith(prefix)}), source
     )
 
 
@@ -107,6 +113,8 @@ def project_file() -> str:
         "description": "A real-time telemetry pipeline for AI agents",
         "runtime": {"name": "python", "options": {"toolchain": "pip"}},
         "main": "infra/",
+        # Where the engine that `telemetry` builds finds what runs a policy pack; an official Pulumi has its own.
+        "plugins": {"analyzers": [{"name": "policy-python", "path": "infra/local/toolchain/bin"}]},
     }
     text = yaml.safe_dump(head, sort_keys=False, width=120)
     block = yaml.safe_dump({"config": config_schema()}, sort_keys=False, width=110, allow_unicode=True)

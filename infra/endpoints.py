@@ -132,6 +132,12 @@ class KafkaAddress:
     bootstrap_servers: str
     """host:port, comma-separated."""
     security_protocol: str = "PLAINTEXT"
+    prefix: str = ""
+    """What the names of our topics and consumer groups begin with, on brokers that several stacks share."""
+
+    def topic(self, name: str) -> str:
+        """What the brokers call one of our topics."""
+        return f"{self.prefix}{name}"
 
     def client_properties(self, credential: Mapping[str, Any]) -> dict[str, Any]:
         """librdkafka's properties for this cluster; `credential`: what its KafkaAccess yields."""
@@ -170,6 +176,8 @@ class KafkaEndpoint:
     security_protocol: pulumi.Output[str]
     access: AccessInput
     """A KafkaAccess."""
+    prefix: str = ""
+    """What the names of our topics and consumer groups begin with, on brokers that several stacks share."""
 
 
 @dataclass(frozen=True)
@@ -238,6 +246,8 @@ class Parts:
     grafana: GrafanaEndpoint | None = None
     dashboards: ClickHouseEndpoint | None = None
     """ClickHouse as Grafana reaches it, by the user who can only read; there where grafana is."""
+    readers: Mapping[str, ClickHouseEndpoint] = field(default_factory=dict)
+    """The same by each tenant's own reader, who sees that tenant's rows alone."""
     further_shards: Sequence[ClickHouseEndpoint] = ()
     """ClickHouse's shards from the second on: each with tables, rows and steps of its own."""
     costs: Sequence[PartCost] = ()
@@ -259,4 +269,8 @@ class Platform(Protocol):
 
     def worker(self, after: Sequence[pulumi.Resource]) -> Sequence[pulumi.Resource]:
         """The worker (infra/worker) beside the parts, started once `after` is there. Returns what is there when it runs."""
+        ...
+
+    def guard(self, after: Sequence[pulumi.Resource]) -> None:
+        """What keeps the parts from being destroyed while others use them, declared last: a destroy begins with it."""
         ...

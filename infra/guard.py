@@ -11,6 +11,7 @@ from infra.config import stack_file
 from infra.errors import UserError
 from infra.paths import CONFIGS
 from infra.settings import Settings
+from infra.settings.names import name_problems
 from infra.settings.rules import example_keys
 
 
@@ -36,6 +37,15 @@ def objections(settings: Settings, stack: str) -> list[str]:
             for name in missing_pins()
         ]
     return found
+
+
+def check_name(settings: Settings, stack: str) -> None:
+    """Raises UserError for a stack whose name some service would refuse, or that would borrow from itself."""
+    found = name_problems(stack, settings.platform)
+    if stack == settings.shareStack:
+        found.append(f"shareStack: {stack} is this stack itself; name the one that lends, or leave it empty")
+    if found:
+        raise UserError("\n".join(found))
 
 
 def check_account(settings: Settings, stack: str) -> None:

@@ -26,6 +26,14 @@ def message_max_bytes(settings: Settings) -> int:
     return PRODUCER_BATCH_BYTES + settings.collectorBodyLimitMiB * MIB + MIB
 
 
+def name_prefix(settings: Settings, stack: str) -> str:
+    """What the names of the stack's topics, consumer groups and users begin with: nothing where the brokers are its own.
+
+    Tables and queries know a topic by its name without it.
+    """
+    return f"{stack}." if settings.shares("kafka") else ""
+
+
 def topics(settings: Settings) -> list[dict[str, Any]]:
     """configs/kafka/topics.yaml with the settings filled in: name, partitions (int), config (str to str)."""
     text = render(

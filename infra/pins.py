@@ -16,7 +16,7 @@ from infra.errors import UserError
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 SHA512 = re.compile(r"([0-9a-f]{128})(?:\s+\*?(\S+))?")
 COMMIT = re.compile(r"[0-9a-f]{40}")
-BLOCK, ACTIONS = "deployed", "actions"
+BLOCKS, ACTIONS = ("deployed", "compose"), "actions"
 
 LookUp = Callable[[str], str]
 
@@ -32,18 +32,29 @@ class Filled:
     problems: list[str] = field(default_factory=list)
     """What could not be looked up, and why."""
 
+    def add(self, other: Filled) -> None:
+        """What another one did besides."""
+        self.written += other.written
+        self.kept += other.kept
+        self.problems += other.problems
+
 
 def fill_pins(path: Path, digest: LookUp, fetch: LookUp, update: bool = False) -> Filled:
-    """Pins what is deployed: an image by `digest` of its reference, an archive by the checksum that `fetch` finds beside
-    it. A pin that is there stays, unless `update`."""
-    return _fill(path, BLOCK, lambda entry: _pin(entry, digest, fetch), update)
+    """Pins what is deployed and what docker-compose.yml runs: an image by `digest` of its reference, an archive by the
+    checksum that `fetch` finds beside it. A pin that is there stays, unless `update`."""
+    done = Filled()
+    for block in BLOCKS:
+        done.add(_fill(path, block, lambda entry: _pin(entry, digest, fetch), update))
+    return done
 
 
 def _fill(path: Path, block: str, pin_of: Callable[[Mapping[str, Any]], str], update: bool) -> Filled:
     """Enters the pin of each entry of a block."""
     text = path.read_text()
     done = Filled()
-    for name, entry in yaml.safe_load(text)[block].items():
+    for name, entry in yaml.safe_load(text).get(block, {}).items():
+        if "pin" not in entry:
+            continue
         if entry["pin"] and not update:
             done.kept.append(name)
             continue

@@ -7,14 +7,16 @@ from collections.abc import Sequence
 
 import pulumi
 
+from infra.collector import Elsewhere
 from infra.config import PROJECT
 from infra.dashboards.alerts_config import shipped as alert_thresholds
 from infra.endpoints import Parts, Platform
-from infra.guard import check_account
+from infra.guard import check_account, check_name
 from infra.postdeploy.canary import Canary
 from infra.postdeploy.grafana import Dashboard, DataSource, Folder, Ground, Plugin
 from infra.postdeploy.grafana_alerts import RuleGroup
 from infra.postdeploy.grafana_contacts import contact_points, receivers
+from infra.postdeploy.grafana_tenants import show_tenant, tenant_folders
 from infra.postdeploy.schema import Schema, schema
 from infra.settings import Settings
 from infra.shards import everywhere_over_all, named
@@ -23,6 +25,7 @@ from infra.worker.budgets.config import budgets_of
 
 def deploy(settings: Settings, stack: str) -> None:
     """Declares the whole pipeline of one stack and its outputs."""
+    check_name(settings, stack)
     check_account(settings, stack)
     alert_thresholds()  # a wrong one is told before anything is touched
     budgets_of(settings)  # what is wrong with them is said before anything is touched
@@ -43,6 +46,10 @@ def deploy(settings: Settings, stack: str) -> None:
     pulumi.export("canaryDelaySeconds", canary.delay_seconds)
     for name, value in platform.outputs.items():
         pulumi.export(name, value)
+    if settings.expiresAt:
+        # In the state, for whoever cleans up: the stack's file may be gone by then.
+        pulumi.export("expiresAt", settings.expiresAt)
+    platform.guard(after=[canary])
 
 
 def platform_of(settings: Settings, stack: str) -> Platform:
@@ -51,10 +58,19 @@ def platform_of(settings: Settings, stack: str) -> Platform:
     if settings.platform == "aws":
         from infra.aws.platform import AwsPlatform
 
-        return AwsPlatform(settings, stack)
+        return AwsPlatform(settings, stack, elsewhere(settings))
     from infra.local.platform import LocalPlatform
 
     return LocalPlatform(settings, stack)
+
+
+def elsewhere(settings: Settings) -> Elsewhere | None:
+    """Who runs the collectors where the platform itself does not."""
+    if settings.collectorPlatform == "ecs":
+        return None
+    from infra.kubernetes.collector import Collector
+
+    return Collector
 
 
 def show(settings: Settings, stack: str, parts: Parts, after: Sequence[pulumi.Resource]) -> Sequence[pulumi.Resource]:
@@ -67,12 +83,18 @@ def show(settings: Settings, stack: str, parts: Parts, after: Sequence[pulumi.Re
 
     uid, title = f"{PROJECT}-{stack}", f"Agents ({stack})"
     models = build_all(uid)
-    in_folder = {model["uid"]: uid for model in models.values()}
+    tenants = tenant_folders(settings, parts, uid, title)
     # One after the other, and the folder last: what Grafana refuses leaves no folder with half of it.
     groups = build_rule_groups(uid, receivers(settings, uid), settings.alertRunbookUrl)
     if parts.further_shards:
         models, groups = everywhere_over_all(models), everywhere_over_all(groups)
-    ground = Ground("grafana-ground", parts.grafana, uid, {uid: title}, {uid: uid}, in_folder, groups)
+    folders = {uid: title, **{one.uid: one.title for one in tenants}}
+    in_folder = {model["uid"]: uid for model in models.values()}
+    in_folder |= {str(model["uid"]): one.uid for one in tenants for model in one.models.values()}
+    teams = [one.team for one in tenants if one.team]
+    ground = Ground(
+        "grafana-ground", parts.grafana, uid, folders, {own: own for own in folders}, in_folder, groups, teams
+    )
     plugin = Plugin("grafana-plugin", parts.grafana, pulumi.ResourceOptions(depends_on=[ground]))
     source = DataSource(
         "grafana-clickhouse",
@@ -92,6 +114,8 @@ def show(settings: Settings, stack: str, parts: Parts, after: Sequence[pulumi.Re
         # One after the other: a rule that changes its group is in both for a moment.
         after_these = pulumi.ResourceOptions(depends_on=made)
         made = [*made, RuleGroup(f"alerts-{group['title']}", parts.grafana, group, after_these)]
+    for one in tenants:
+        made += show_tenant(parts.grafana, one, parts.fingerprints["clickhouse"], [plugin, *after])
     pulumi.export("dashboard", pulumi.Output.format("{}/d/{}", parts.grafana.url, models["overview"]["uid"]))
     return made
 

@@ -134,6 +134,7 @@ def template_values(
             "engine": "kafka",
             "bootstrap_servers": kafka.bootstrap_servers,
             "security_protocol": kafka.security_protocol,
+            "prefix": kafka.prefix,
             "iam_region": settings.awsRegion if settings.platform == "aws" and settings.kafkaAuth == "iam" else "",
             "encoding": settings.kafkaEncoding,
             "consumers": settings.kafkaConsumers,

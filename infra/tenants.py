@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import fcntl
+import hashlib
 import json
 import re
 import secrets
@@ -22,6 +23,8 @@ if TYPE_CHECKING:  # slow to import, and every command imports this file
 ISSUER = "urn:agent-telemetry"
 AUDIENCE = "agent-telemetry-otlp"
 TENANT_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+EVERYBODY = "*"
+"""In a setting that names tenants: all of them."""
 DUMMY = "no-credential"
 """An empty key list is ignored by the collector, so one key that no token was ever signed with stays in it."""
 
@@ -44,10 +47,13 @@ def _new_key() -> Ed25519PrivateKey:
     return Ed25519PrivateKey.generate()
 
 
-def _jwk(key: Ed25519PrivateKey, kid: str) -> dict[str, Any]:
+def _public(key: Ed25519PrivateKey) -> bytes:
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-    raw = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    return key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+
+
+def _jwk(raw: bytes, kid: str) -> dict[str, Any]:
     x = base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
     return {"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": kid, "x": x}
 
@@ -68,8 +74,9 @@ class KeyStore(Protocol):
 
 
 def empty_list() -> Keys:
-    """A key list without any credential."""
-    return [_jwk(_new_key(), DUMMY)]
+    """A key list without any credential. Its one public key is a hash, so nobody has the private one; and always the same:
+    a plan holds the list that its `up` will write."""
+    return [_jwk(hashlib.sha256(DUMMY.encode()).digest(), DUMMY)]
 
 
 def key_list_text(keys: Keys) -> str:
@@ -127,7 +134,7 @@ def add(store: KeyStore, tenants: Sequence[str], days: int) -> tuple[Credential,
     claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": kid, "iat": now, "exp": now + days * 86400}
     # One string: of a claim that is a JSON list the collector makes no attribute.
     token = jwt.encode({**claims, "tenant": ";".join(tenants)}, key, algorithm="EdDSA", headers={"kid": kid})
-    listed_key = {**_jwk(key, kid), "tenants": list(tenants), "created": now, "expires": claims["exp"]}
+    listed_key = {**_jwk(_public(key), kid), "tenants": list(tenants), "created": now, "expires": claims["exp"]}
     store.change(lambda keys: [*(old for old in keys if old.get("expires", now) >= now), listed_key])
     return Credential(kid, tuple(tenants), now, claims["exp"]), token
 

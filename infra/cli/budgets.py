@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
+from rich.text import Text
 
-from infra.cli.console import Name, console
+from infra.cli.console import Json, Name, check_name, emit, show, table_of
 from infra.config import file_settings
 from infra.errors import UserError
 from infra.paths import SQL
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 app = typer.Typer(help="What agents may use (configs/budgets.yaml), and what they have used of it.")
 
@@ -20,7 +23,7 @@ app = typer.Typer(help="What agents may use (configs/budgets.yaml), and what the
 def budgets(
     context: typer.Context,
     name: Name = "local",
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    as_json: Json = False,
     most: Annotated[int, typer.Option(min=1, max=20, help="Rows of each budget, the most used first.")] = 3,
 ) -> None:
     """Shows each budget with who has used most of it, as the worker saw it within the last minute."""
@@ -49,35 +52,55 @@ def budgets(
         for rows in [used.get(budget.name, [])]
     ]
     if as_json:
-        print(json.dumps(listed, indent=1))
+        emit(listed)
         return
-    _print(listed)
+    show(_table(listed))
 
 
-def _print(listed: list[dict[str, Any]]) -> None:
-    table = Table("budget", "of", "window", "limit", "most used by", "used", "share", "crossed (UTC)")
+def _table(listed: list[dict[str, Any]]) -> Table:
+    folded = ("budget", "most used by", "what happened (UTC)")
+    table = table_of("budget", "most used by", "used", "what happened (UTC)", fold=folded, right=("used",))
     for item in listed:
-        of = f"{item['measure']}, each {item['scope']}"
-        first = (item["name"], of, item["window"], f"{item['limit']:g}")
+        of = f"{item['limit']:g} {item['measure']}, each {item['scope']}, {item['window']}"
+        budget = Text.assemble((item["name"], "bold"), f"\n{of}")
         if item["evaluated_seconds_ago"] is None:
-            table.add_row(*first, "not evaluated lately: is the worker up? (`telemetry status`)", style="yellow")
+            said = "not evaluated lately: is the worker up? (telemetry status)"
+            table.add_row(budget, "", "", Text(said, "yellow"))
             continue
         for number, row in enumerate(item["used"] or [None]):
-            begin = first if number == 0 else ("", "", "", "")
+            begin = budget if number == 0 else ""
             if row is None:
-                table.add_row(*begin, "nobody", "0", "0 %")
+                table.add_row(begin, "nobody", "0%", "")
                 continue
-            who = " ".join(part for part in (row["tenant"], row["subject"]) if part)
-            said = f"{row['began'][:19]} at {row['level']:g} of the limit, {row['state']}" if row["level"] else ""
-            told = f", {row['told']}" if row["told"] else ""
-            style = "red" if row["share"] >= 1 else None
-            table.add_row(*begin, who, f"{row['used']:g}", f"{row['share']:.0%}", said + told, style=style)
-    console.print(table)
+            who = "\n".join(part for part in (row["tenant"], row["subject"]) if part)
+            used = f"{row['share']:.0%}\n{row['used']:g}"
+            table.add_row(begin, Text(who), used, happened(row), style="red" if row["state"] == "open" else None)
+    return table
+
+
+def happened(row: Mapping[str, Any]) -> str:
+    """What became of a crossing or a warning, a line each: when it was crossed, when somebody was told, how it ended."""
+    if not row["level"]:
+        return ""
+    verb = "warned" if row["level"] < 1 else "crossed"
+    lines = [f"{verb} {_time(row['began'])} at {row['level']:g} of the limit"]
+    if row["told"]:
+        lines.append(f"told {_time(row['told_at'])}" if row["told_at"] else row["told"])
+    if row["state"] != "open":
+        lines.append(f"{row['state']} {_time(row['ended_at'])}")
+    return "\n".join(lines)
+
+
+def _time(text: str) -> str:
+    """Month to second of `2026-11-30 08:10:03.123`."""
+    return text[5:19]
 
 
 @app.command()
 def secret(
-    context: typer.Context, name: Annotated[str | None, typer.Option("--name", "-n", help="The stack's name.")] = None
+    context: typer.Context,
+    name: Annotated[str | None, typer.Option("--name", "-n", callback=check_name, help="The stack's name.")] = None,
+    as_json: Json = False,
 ) -> None:
     """Prints the secret that signs calls of budgetWebhookUrl, for the receiver. On AWS: where it is."""
     name = name or str(context.obj)
@@ -87,10 +110,17 @@ def secret(
             f"budgetWebhookUrl is not set in the stack file of {name}: nobody is called, so there is no secret"
         )
     if found.platform != "local":
-        print(found.budgetWebhookSecretArn)
+        _print_secret({"arn": found.budgetWebhookSecretArn}, as_json)
         return
     from infra.local.layout import webhook_secret
     from infra.webhook_secret import SecretFile
 
     with SecretFile(str(webhook_secret(name))).open() as secrets:
-        print(secrets[0])
+        _print_secret({"secret": secrets[0]}, as_json)
+
+
+def _print_secret(found: dict[str, str], as_json: bool) -> None:
+    if as_json:
+        emit(found)
+    else:
+        print(*found.values())

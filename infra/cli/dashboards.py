@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from infra.cli.console import Name, console
+from infra.cli.console import Json, Name, emit, say, working
 from infra.cli.local import stack_platform
 from infra.config import PROJECT, file_settings
 from infra.errors import UserError
@@ -25,18 +25,23 @@ app = typer.Typer(no_args_is_help=True, help="The dashboards, without a Grafana.
 def build(
     out: Annotated[Path, typer.Option(help="The folder to write to; it is made when it is not there.")],
     name: Name = "local",
+    as_json: Json = False,
 ) -> None:
     """Writes the stack's dashboards as JSON that Grafana 10 and newer import, one file each."""
     from infra.dashboards.catalogue import build_all
 
+    written = []
     try:
         out.mkdir(parents=True, exist_ok=True)
         for slug, model in build_all(f"{PROJECT}-{name}").items():
             path = out / f"{slug}.json"
             path.write_text(json.dumps(model, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
-            console.print(f"{path}  {model['title']}", highlight=False, markup=False, soft_wrap=True)
+            written.append({"file": str(path), "title": model["title"]})
+            say(f"{path}  {model['title']}")
     except OSError as error:
         raise UserError(f"--out {out}: {error.strerror}; name a folder that you may write to") from None
+    if as_json:
+        emit(written)
 
 
 @app.command()
@@ -48,6 +53,7 @@ def provision(
     ] = "",
     user: Annotated[str, typer.Option(help="ClickHouse's user, who can only read.")] = "dashboards",
     seen_as: Annotated[str, typer.Option(help="Where Grafana finds the folder, /etc/grafana/provisioning.")] = "",
+    as_json: Json = False,
 ) -> None:
     """Writes data source, dashboards, alert rules and contact points as Grafana's provisioning files. No secret is in
     them: passwords are variables of Grafana's environment, and the command names them."""
@@ -69,13 +75,15 @@ def provision(
     except OSError as error:
         raise UserError(f"--out {out}: {error.strerror}; name a folder that you may write to") from None
     for path in sorted(files):
-        console.print(str(out / path), highlight=False, markup=False, soft_wrap=True)
+        say(str(out / path))
     wanted = [variable for contact in contacts(found) for variable in contact_variables(contact).values()]
     if source.password:
         wanted = [PASSWORD, CA, *map(tenant_password, found.tenantReaders), *wanted]
-    if wanted:
-        names = ", ".join(dict.fromkeys(wanted))
-        console.print(f"Grafana's environment has to hold: {names}", highlight=False, soft_wrap=True)
+    needed = list(dict.fromkeys(wanted))
+    if needed:
+        say(f"Grafana's environment has to hold: {', '.join(needed)}")
+    if as_json:
+        emit({"files": [str(out / path) for path in sorted(files)], "environment": needed})
 
 
 def _file_source(url: str, user: str) -> FileSource:
@@ -102,6 +110,7 @@ def render(
     var: Annotated[
         list[str] | None, typer.Option(help="A variable's value, tenant=acme; several times for more.")
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """Draws every panel from the stack's live ClickHouse into one file, which needs no network and no Grafana."""
     from infra.dashboards.catalogue import DASHBOARDS
@@ -122,14 +131,18 @@ def render(
             raise UserError(f"--var {given}: write variable=value; no dashboard has a variable {key!r}")
         params.setdefault(f"var-{key}", []).append(value)
     uids = [uid(f"{PROJECT}-{name}", slug) for slug in dashboard or DASHBOARDS]
-    text, failures = report(boards, name, uids, params, datetime.now(UTC))
+    with working("asking ClickHouse for every panel"):
+        text, failures = report(boards, name, uids, params, datetime.now(UTC))
     try:
         out.write_text(text)
     except OSError as error:
         raise UserError(f"--out {out}: {error.strerror}; name a file that you may write") from None
     finally:
-        boards.source.close()
-    console.print(f"{out}  {len(text) / 2**20:.1f} MiB", highlight=False, markup=False, soft_wrap=True)
+        boards.close()
+    if as_json:
+        emit({"file": str(out), "bytes": len(text.encode()), "without_an_answer": failures})
+    else:
+        say(f"{out}  {len(text) / 2**20:.1f} MiB")
     if failures:
         raise UserError(
             "\n".join([f"{len(failures)} panels got no answer; the file says so in their place:", *failures])
@@ -143,12 +156,12 @@ def serve(
 ) -> None:
     """Shows the dashboards live, in the foreground. A stack that is up does so by itself (`telemetry status`)."""
     from infra.dashboards.render.__main__ import serve as serve_page
-    from infra.local.process import check_ports
+    from infra.local.ports import check_ports
 
     clickhouse = _clickhouse(name)
     port = port or file_settings(name).dashboardsPort
     check_ports({"--port": port})
-    console.print(f"http://127.0.0.1:{port}  Ctrl-C ends it", highlight=False)
+    say(f"http://127.0.0.1:{port}  Ctrl-C ends it")
     if not serve_page(name, clickhouse, port):
         raise UserError(f"--port {port}: could not listen on it; name another one")
 
@@ -163,11 +176,13 @@ def _clickhouse(name: str) -> str:
 
 
 def _boards(name: str) -> Boards:
+    from infra.dashboards.alerts import build_rule_groups
     from infra.dashboards.catalogue import build_all
     from infra.dashboards.render.boards import Boards
     from infra.dashboards.render.source import QueryError, Source
 
-    boards = Boards.of(build_all(f"{PROJECT}-{name}"), Source(_clickhouse(name)))
+    prefix = f"{PROJECT}-{name}"
+    boards = Boards.of(build_all(prefix), build_rule_groups(prefix), Source(_clickhouse(name)))
     try:
         boards.source.ask("SELECT 1 FROM system.one").result()
     except QueryError as error:

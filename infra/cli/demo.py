@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from infra.cli.console import Name, console
+from infra.cli.console import Json, Name, console, emit, progress_bars, say, working
 from infra.cli.local import stack_platform
 from infra.cli.reach import clickhouse, otlp_address
 from infra.config import file_settings
 from infra.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
 
 
 def register(app: typer.Typer) -> None:
@@ -31,10 +35,9 @@ def demo(
     protocol: Annotated[str, typer.Option(help="http or grpc.")] = "http",
     token: Annotated[Path | None, typer.Option(help="File with a token (collector.auth jwt).")] = None,
     up: Annotated[bool, typer.Option(help="Bring the stack up first.")] = True,
+    as_json: Json = False,
 ) -> None:
     """Brings a local stack up, sends the demo's traffic and shows cost, slow tools and failures from ClickHouse."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
     from examples.agents import report
     from examples.agents.demo import Progress as DemoProgress
     from examples.agents.demo import run
@@ -49,32 +52,38 @@ def demo(
             f"token of `telemetry tenants add TENANT --name {name}`"
         )
     if up:
-        stack.up(name, port_base, diff=False)
+        stack.up(name, port_base)
     headers = {"Authorization": f"Bearer {token.read_text().strip()}"} if token else None
-    columns = (TextColumn("{task.description:8}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     began = datetime.now(UTC)
-    with Progress(*columns, console=console) as bars:
-        tasks: dict[str, object] = {}
+    with progress_bars() as bars:
+        tasks: dict[str, TaskID] = {}
 
         def show(progress: DemoProgress) -> None:
             if progress.phase not in tasks:
                 tasks[progress.phase] = bars.add_task(progress.phase, total=progress.expected)
-            bars.update(tasks[progress.phase], completed=progress.acknowledged)  # type: ignore[arg-type]
+            bars.update(tasks[progress.phase], completed=progress.acknowledged)
 
         result = run(
             otlp_address(name), rate, duration, seed, history, history_spans, show, headers=headers, protocol=protocol
         )
-    console.print(
+    say(
         f"{result.acknowledged:,} of {result.sent:,} spans acknowledged in {result.seconds:.0f} s "
         f"(history: {result.history_seconds:.0f} s)"
-        + (f"; {result.refused:,} refused: {result.problem}" if result.refused else ""),
-        highlight=False,
+        + (f"; {result.refused:,} refused: {result.problem}" if result.refused else "")
     )
     with clickhouse(name) as client:
-        stored = report.wait_until_stored(client, result, began)
+        with working("waiting until all of them are stored"):
+            stored = report.wait_until_stored(client, result, began)
         window = report.Window(result.start, result.end)
-        report.print_report(client, window, console)
-    console.print(f"\nSee it live: [bold]{page_url(file_settings(name))}[/]", highlight=False)
+        with working("asking what they cost"):
+            found = report.read_report(client, window)
+    page = page_url(file_settings(name))
+    if as_json:
+        sent = {"sent": result.sent, "acknowledged": result.acknowledged, "refused": result.refused, "stored": stored}
+        emit({**sent, "from": window.start, "to": window.end, "dashboards": page, **dataclasses.asdict(found)})
+    else:
+        report.print_report(found, window, console)
+        say(f"\nSee it live: {page}", style="bold")
     if stored < result.acknowledged:
         raise UserError(
             f"{result.acknowledged - stored:,} of the acknowledged spans are not in ClickHouse yet; "

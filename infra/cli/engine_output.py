@@ -1,4 +1,4 @@
-"""The engine's output as a person should see it: its own lines, and an error's message instead of a traceback."""
+"""The engine's output as a person should see it: its lines of what changes, and an error's message instead of a traceback."""
 
 from __future__ import annotations
 
@@ -12,6 +12,19 @@ USER_ERROR = f"{UserError.__module__}.{UserError.__qualname__}"
 CHAINED = ("During handling of", "The above exception")
 UNHANDLED = "error: an unhandled error occurred:"
 PROGRAM_FAILED = "python inline source runtime error: "
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+SECTIONS = ("Diagnostics:", "Policies:", "Outputs:", "Resources:")
+"""What begins after the resources' lines."""
+_RESOURCE = r"[\w-]+:[\w/.-]*:\w+ \S+"
+UNCHANGED = re.compile(
+    rf" {{4}}{_RESOURCE}\s*|\s*~\s+{_RESOURCE} refresh(ing|ed)?( \([\d.]+m?s\))?( \[diff: [^]]*\])?\s*"
+)
+"""A resource that stays as it is, or is looked at: what becomes of a difference is a line of its own."""
+REMOVED_NEXT = (
+    "The resources in the stack have been deleted, but the history",
+    "If you want to remove the stack completely, run `pulumi stack rm",
+)
+"""A destroy's last word. Every command here that destroys a stack removes it as well."""
 
 
 @dataclass
@@ -19,6 +32,10 @@ class OutputFilter:
     """Passes the engine's lines on, with a Python traceback reduced to the message at its end."""
 
     write: Callable[[str], None]
+    hidden: Callable[[], None] | None = None
+    """Called in place of `write` for a resource that does not change. None: these are written too."""
+    _resources: bool = True
+    """Whether these are still the resources' lines, not what is said of them at the end."""
     _skipping: int | None = None
     """Indent of the error whose traceback is being left out."""
     _said: bool = False
@@ -33,7 +50,7 @@ class OutputFilter:
             self._line(line)
 
     def _line(self, line: str) -> None:
-        plain = re.sub(r"\x1b\[[0-9;]*m", "", line)
+        plain = COLOUR.sub("", line)
         text = plain.lstrip()
         indent = len(plain) - len(text)
         if text.startswith(UNHANDLED):
@@ -41,6 +58,8 @@ class OutputFilter:
         elif self._repeating and (not text or text.startswith(("error:", "warning:"))):
             self._repeating = False
         if self._repeating or " running error: " in text:  # a progress line: the same stands in the diagnostics
+            return
+        if text.startswith(REMOVED_NEXT):
             return
         if text.startswith(CHAINED) and self._held:
             self._held, self._skipping = [], indent
@@ -79,4 +98,9 @@ class OutputFilter:
 
     def _show(self, line: str) -> None:
         self._flush()
-        self.write(line)
+        plain = COLOUR.sub("", line)
+        self._resources = self._resources and plain.strip() not in SECTIONS
+        if self.hidden and self._resources and UNCHANGED.fullmatch(plain):
+            self.hidden()
+        else:
+            self.write(line)

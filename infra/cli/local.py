@@ -47,9 +47,22 @@ def stack_platform(name: str) -> str:
     return str(config.get(f"{PROJECT}:platform", "local"))
 
 
+def is_up(name: str) -> bool:
+    """Whether the local stack's supervisor answers: its parts run, or are being started again."""
+    from infra.local.supervisor import Control
+
+    return Control(stack_folder(name) / "run").alive()
+
+
+def check_up(name: str) -> None:
+    """Raises UserError unless the local stack is up."""
+    if not is_up(name):
+        raise UserError(f"the stack {name} is not up; `telemetry up --name {name}` starts it")
+
+
 def check_free_ports(name: str, found: Settings) -> None:
     """Refuses ports that something else holds, unless the stack itself runs."""
-    from infra.local.process import check_ports
+    from infra.local.ports import check_ports
     from infra.local.supervisor import Control, stop_left_behind
 
     run = stack_folder(name) / "run"

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from infra.cli.console import Name, console
-from infra.cli.engine import engine
+from infra.cli.console import Json, Name, emit, say
+from infra.cli.engine import engine, explained
 from infra.cli.local import stack_platform
 from infra.errors import UserError
 
@@ -22,6 +22,7 @@ def unlock(
     yes: Annotated[
         bool, typer.Option("--yes", help="No command works on this stack any more, on any machine.")
     ] = False,
+    as_json: Json = False,
 ) -> None:
     """Takes away the state's lock that a killed command left. Migrations need no such thing: their lock expires by itself,
     a minute after its runner was last heard of."""
@@ -30,23 +31,22 @@ def unlock(
 
         # Whose process lives stays: on one machine that is known.
         removed = clear_stale_locks(name)
-        console.print(f"{name}: {len(removed)} left behind, removed" if removed else f"{name}: nothing was left locked")
+        if as_json:
+            emit({"stack": name, "removed": len(removed)})
+        else:
+            say(f"{name}: {len(removed)} left behind, removed" if removed else f"{name}: nothing was left locked")
         return
     if not yes:
         raise UserError(
             f"whether a command still works on {name}, on another machine, can't be seen from here. Two at once can ruin the "
             "state: look at your running workflows and colleagues, then say --yes"
         )
-    from pulumi import automation
-
-    from infra.automation import explain
     from infra.backend import open_stack
 
     stack = open_stack(name, engine("aws"))
-    try:
+    with explained(name, "aws"):
         stack.cancel()
-    except automation.CommandError as error:
-        raise explain(error, shared=name) from None
-    console.print(
-        f"{name}: unlocked; `telemetry preview --name {name} --refresh` shows what the killed command got done"
-    )
+    if as_json:
+        emit({"stack": name, "unlocked": True})
+    else:
+        say(f"{name}: unlocked; `telemetry preview --name {name} --refresh` shows what the killed command got done")

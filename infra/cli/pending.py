@@ -57,4 +57,7 @@ def show_migration(console: Console, name: str, kind: str, sql: str, shard: int 
     """Prints one pending migration."""
     where = f" on shard {shard}" if shard > 1 else ""
     console.print(f"\npending migration {name}{where} ({kind}):", style="bold", highlight=False)
-    console.print(Syntax(sql, "sql", background_color="default", word_wrap=True))
+    if console.is_terminal:
+        console.print(Syntax(sql, "sql", background_color="default", word_wrap=True))
+    else:
+        console.print(sql, markup=False, highlight=False, soft_wrap=True)

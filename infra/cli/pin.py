@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import tempfile
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from infra.cli.console import Name, console, error_console
+from infra.cli.console import Json, Name, emit, error_console, say, working
 from infra.config import file_settings, stack_file
 from infra.errors import UserError
 from infra.paths import CONFIGS, ROOT
@@ -32,9 +33,10 @@ def register(app: typer.Typer) -> None:
 def pin(
     name: Name = "prod",
     update: Annotated[bool, typer.Option("--update", help="Look up what has a value already as well.")] = False,
+    as_json: Json = False,
 ) -> None:
-    """Fills configs/ with the digests of what is deployed on AWS, the commits of the workflows' actions, and the prices of this
-    stack's region and sizes.
+    """Fills configs/ with the digests of what is deployed on AWS and of docker-compose.yml's images, the commits of the
+    workflows' actions, and the prices of this stack's region and sizes.
 
     Writes what it can look up, names what it can't, and then exits with 1. Prices need AWS credentials.
     """
@@ -43,19 +45,29 @@ def pin(
     found = file_settings(name)
     if found.platform != "aws":
         raise UserError(f"{stack_file(name)}: platform {found.platform} has nothing to pin; name a stack on AWS")
-    with tempfile.TemporaryDirectory(prefix="agent-telemetry-crane-") as folder:
-        pins = fill_pins(CONFIGS / "versions.yaml", _digest(Path(folder)), fetch, update)
-    actions = fill_actions(CONFIGS / "versions.yaml", WORKFLOWS, commit, update)
-    prices = _prices(found, update)
+    versions = CONFIGS / "versions.yaml"
+    with tempfile.TemporaryDirectory(prefix="agent-telemetry-crane-") as folder, working("looking up digests"):
+        pins = fill_pins(versions, _digest(Path(folder)), fetch, update)
+    if pins.written:
+        from infra.compose.project import FILE, project_text
+
+        try:
+            FILE.write_text(project_text())
+        except UserError as error:
+            pins.problems.append(f"docker-compose.yml: {error}")
+    with working("looking up the actions' commits"):
+        actions = fill_actions(versions, WORKFLOWS, commit, update)
+    with working(f"looking up prices in {found.awsRegion}"):
+        prices = _prices(found, update)
     done = Filled()
     for part in (pins, actions, prices):
-        done.written += part.written
-        done.kept += part.kept
-        done.problems += part.problems
-    for line in done.written:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
-    if done.kept:
-        console.print(f"{len(done.kept)} had a value already{'' if update else ' (--update looks them up again)'}")
+        done.add(part)
+    if as_json:
+        emit(dataclasses.asdict(done))
+    for line in [] if as_json else done.written:
+        say(line)
+    if done.kept and not as_json:
+        say(f"{len(done.kept)} had a value already{'' if update else ' (--update looks them up again)'}")
     for line in done.problems:
         error_console.print(line, style="yellow", highlight=False, markup=False, soft_wrap=True)
     if done.problems:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import datetime
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
 from infra import tenants as credentials
-from infra.cli.console import Name, console, error_console
+from infra.cli.console import Json, Name, emit, error_console, say, show, table_of
 from infra.cli.local import stack_platform
 from infra.config import file_settings
 from infra.local.layout import key_list
-from infra.tenants import KeyFile, KeyStore
+from infra.tenants import Credential, KeyFile, KeyStore
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 app = typer.Typer(no_args_is_help=True, help="Credentials with which agents send as a tenant (collector.auth: jwt).")
 
@@ -37,6 +40,7 @@ def add(
     tenant: Annotated[list[str], typer.Argument(help="One tenant, or several that the token may speak for.")],
     name: Name = "local",
     days: Annotated[int, typer.Option(min=1, max=3650, help="How long the token is valid.")] = 365,
+    as_json: Json = False,
 ) -> None:
     """Makes a credential and prints its token, once: it is stored nowhere."""
     if file_settings(name).collectorAuth != "jwt":
@@ -47,23 +51,46 @@ def add(
         )
     credential, token = credentials.add(key_store(name), tenant, days)
     error_console.print(f"{credential.kid}: {', '.join(credential.tenants)} until {_day(credential.expires)}")
-    print(token)
+    if as_json:
+        emit({**_as_json(credential), "token": token})
+    else:
+        print(token)
 
 
 @app.command("list")
-def list_(name: Name = "local") -> None:
+def list_(name: Name = "local", as_json: Json = False) -> None:
     """Shows the live credentials."""
-    table = Table("credential", "tenants", "created (UTC)", "expires (UTC)")
-    for item in credentials.listed(key_store(name)):
+    found = credentials.listed(key_store(name))
+    if as_json:
+        emit([_as_json(item) for item in found])
+        return
+    show(credentials_table(found))
+
+
+def credentials_table(found: Sequence[Credential]) -> Table:
+    """A row each; what tells credentials apart is never folded away."""
+    table = table_of("credential", "tenants", "created (UTC)", "expires (UTC)", fold=("credential", "tenants"))
+    for item in found:
         table.add_row(item.kid, ", ".join(item.tenants), _day(item.created), _day(item.expires))
-    console.print(table)
+    return table
+
+
+def _as_json(item: Credential) -> dict[str, Any]:
+    """Times in UTC, as ISO 8601."""
+    times = {key: datetime.datetime.fromtimestamp(getattr(item, key), datetime.UTC) for key in ("created", "expires")}
+    return {"credential": item.kid, "tenants": item.tenants, **times}
 
 
 @app.command()
 def revoke(
     credential: Annotated[str, typer.Argument(help="A credential's id, or a tenant: all that speak for it.")],
     name: Name = "local",
+    as_json: Json = False,
 ) -> None:
     """Takes credentials away; requests with them are refused within seconds, on AWS within a minute."""
-    for item in credentials.revoke(key_store(name), credential):
-        console.print(f"revoked {item.kid}")
+    gone = credentials.revoke(key_store(name), credential)
+    if as_json:
+        emit({"revoked": [item.kid for item in gone]})
+        return
+    for item in gone:
+        say(f"revoked {item.kid}")

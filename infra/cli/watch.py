@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from rich.table import Table
+from rich.console import RenderableType
+from rich.text import Text
 
-from infra.cli.console import Name, console
+from infra.cli.console import Json, Name, console, emit, quiet_progress, say, show, table_of, working
 from infra.cli.local import stack_platform
-from infra.cli.worker_results import print_worker
+from infra.cli.parts import Parts, parts_here
+from infra.cli.pipeline_now import Now, Watched, lines
+from infra.cli.worker_results import worker_results, worker_table
 from infra.errors import UserError
 from infra.local.layout import run_folder
 
@@ -25,37 +31,93 @@ def register(app: typer.Typer) -> None:
     app.command()(logs)
 
 
-def status(name: Name = "local") -> None:
-    """Shows each part (whether it runs; here: since when, its memory) and what the worker found last."""
-    if stack_platform(name) == "local":
-        _status_here(name)
+def status(
+    name: Name = "local",
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help="Look again and again until Ctrl-C (piped: once).")
+    ] = False,
+    seconds: Annotated[float, typer.Option(min=1, help="Between two looks of --watch.")] = 5.0,
+    as_json: Json = False,
+) -> None:
+    """Shows each part, what the pipeline does now (lag, delay, rows, disks, alerts, budgets) and what the worker found
+    last. Exit code 1 when a part does not run."""
+    stack = Watched(name)
+    try:
+        if watch and console.is_terminal and not as_json:
+            _watch(stack, seconds)
+            return
+        seen = _look(stack)
+    finally:
+        stack.close()
+    if as_json:
+        emit(seen.as_json())
     else:
-        from infra.cli.watch_aws import status_on_aws
+        for table in seen.tables():
+            show(table)
+    if seen.parts.down:
+        hint = f"; `telemetry up --name {name}` heals" if stack_platform(name) == "local" else ""
+        raise UserError(
+            f"{', '.join(seen.parts.down)}: not running as wanted; `telemetry logs --name {name}` says why{hint}"
+        )
 
-        status_on_aws(name)
+
+@dataclass(frozen=True)
+class _Seen:
+    """One look at a stack."""
+
+    name: str
+    parts: Parts
+    now: Now | None
+    worker: list[dict[str, Any]]
+    problem: str
+    """Why the pipeline can't be seen; '' when it can."""
+
+    def as_json(self) -> dict[str, Any]:
+        found = {"stack": self.name, "parts": self.parts.rows, "down": self.parts.down, "worker": self.worker}
+        return found | {"pipeline": self.now.as_json() if self.now else None, "problem": self.problem}
+
+    def tables(self) -> list[RenderableType]:
+        found: list[RenderableType] = [self.parts.table(), ""]
+        if self.problem:
+            found.append(Text(f"the pipeline can't be seen: {self.problem}", "yellow"))
+        if self.now:
+            table = table_of("pipeline", "now", fold=("pipeline", "now"))
+            for what, said, style in lines(self.now):
+                table.add_row(what, Text(said, style))
+            found += [table, "", worker_table(self.worker)]
+        return found
 
 
-def _status_here(name: str) -> None:
-    import psutil
+def _look(stack: Watched) -> _Seen:
+    with working(f"looking at {stack.name}"):
+        if stack_platform(stack.name) == "local":
+            parts = parts_here(stack.name)
+        else:
+            from infra.cli.watch_aws import parts_on_aws
 
-    from infra.local.supervisor import Control
+            parts = parts_on_aws(stack.name)
+    from infra.clickhouse import as_user_error
 
-    control = Control(run_folder(name))
-    if not control.alive():
-        raise UserError(f"the stack {name} is not up; `telemetry up --name {name}` starts it")
-    table = Table("part", "state", "pid", "up for", "memory")
-    down = []
-    for part, info in sorted(control.processes().items()):
-        running = info["statename"] == "RUNNING"
-        seconds = max(0, info["now"] - info["start"]) if running else 0
-        memory = f"{psutil.Process(info['pid']).memory_info().rss / 2**20:.0f} MiB" if running else ""
-        table.add_row(part, info["statename"], str(info["pid"] or ""), f"{seconds} s" if running else "", memory)
-        if not running:
-            down.append(part)
-    console.print(table)
-    print_worker(name)
-    if down:
-        raise UserError(f"{', '.join(down)}: not running; `telemetry logs` says why, `telemetry up` heals")
+    try:
+        client = stack.client()
+        with working("asking ClickHouse"), as_user_error("the worker's results"):
+            return _Seen(stack.name, parts, stack.now(), worker_results(client), "")
+    except UserError as error:
+        return _Seen(stack.name, parts, None, [], str(error))
+
+
+def _watch(stack: Watched, seconds: float) -> None:
+    """Until Ctrl-C."""
+    from rich.console import Group
+    from rich.live import Live
+
+    seen = _look(stack)
+    with quiet_progress(), suppress(KeyboardInterrupt), Live(console=console, auto_refresh=False) as live:
+        while True:
+            at = Text(f"{stack.name} at {datetime.now(UTC):%H:%M:%S} UTC, every {seconds:g} s; Ctrl-C ends", "dim")
+            live.update(Group(*seen.tables(), "", at), refresh=True)
+            time.sleep(seconds)
+            seen = _look(stack)
 
 
 def _log_files(name: str, part: str | None) -> list[Path]:
@@ -65,11 +127,15 @@ def _log_files(name: str, part: str | None) -> list[Path]:
     return files
 
 
+def _last(path: Path, tail: int) -> list[str]:
+    lines = path.read_text(errors="replace").splitlines()
+    return lines[max(0, len(lines) - tail) :]
+
+
 def _follow(files: list[Path], tail: int) -> Iterator[tuple[str, str]]:
     opened = {}
     for path in files:
-        lines = path.read_text(errors="replace").splitlines()
-        yield from ((path.stem, line) for line in lines[-tail:] if tail)
+        yield from ((path.stem, line) for line in _last(path, tail))
         stream = path.open(errors="replace")
         stream.seek(0, 2)
         opened[path] = stream
@@ -88,20 +154,22 @@ def _follow(files: list[Path], tail: int) -> Iterator[tuple[str, str]]:
 def logs(
     name: Name = "local",
     part: Annotated[str | None, typer.Option(help="Only this part.")] = None,
-    tail: Annotated[int, typer.Option(help="Lines of each part to begin with.")] = 10,
+    tail: Annotated[int, typer.Option(min=0, help="Lines of each part to begin with.")] = 10,
     follow: Annotated[bool, typer.Option(help="Go on until Ctrl-C.")] = True,
 ) -> None:
     """Follows the logs of all parts. On AWS: names the log groups in CloudWatch."""
     if stack_platform(name) != "local":
         from infra.cli.watch_aws import log_groups
 
-        log_groups(name, part)
+        say("The logs are not here; these follow them:")
+        for line in log_groups(name, part):
+            say(f"  {line}")
         return
     files = _log_files(name, part)
     width = max(len(path.stem) for path in files)
     if not follow:
         for path in files:
-            for line in path.read_text(errors="replace").splitlines()[-tail:]:
+            for line in _last(path, tail):
                 print(f"{path.stem:{width}} | {line}")
         return
     for stem, line in _follow(files, tail):

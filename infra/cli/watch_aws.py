@@ -3,36 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-
-from rich.table import Table
+from typing import Any
 
 from infra.aws.api import as_user_error, client
-from infra.cli.console import console
-from infra.cli.worker_results import print_worker
+from infra.cli.parts import Parts
+from infra.collector import workload_name
 from infra.config import PROJECT, file_settings
 from infra.errors import UserError
+from infra.settings import Settings
 
 SERVICES_AT_ONCE = 10
 """What DescribeServices takes."""
 
 
-def status_on_aws(name: str) -> None:
-    """Prints each part and what the worker found last. Raises UserError when something does not run."""
+def parts_on_aws(name: str) -> Parts:
+    """Each part. Raises UserError when AWS can't be asked."""
     found = file_settings(name)
-    table = Table("part", "runs", "wanted", "last event")
-    down = []
+    parts = Parts(("part", "runs", "wanted", "last event"))
     for part, runs, wanted, event in _services(found.awsRegion, f"{PROJECT}-{name}"):
-        table.add_row(part, str(runs), str(wanted), event, style="red" if runs < wanted else None)
-        if runs < wanted:
-            down.append(part)
+        parts.add(part, runs >= wanted, {"runs": runs, "wanted": wanted, "last event": event})
+    if found.collectorPlatform == "kubernetes":
+        parts.add("collectors (pods)", *_pods(found, name))
     for node, online in _nodes(found.awsRegion, name):
-        table.add_row(node, "1" if online else "0", "1", "", style=None if online else "red")
-        if not online:
-            down.append(node)
-    console.print(table)
-    print_worker(name)
-    if down:
-        raise UserError(f"{', '.join(down)}: not running as wanted; `telemetry logs --name {name}` says where to look")
+        parts.add(node, online, {"runs": int(online), "wanted": 1, "last event": ""})
+    return parts
 
 
 def _services(region: str, cluster: str) -> Iterator[tuple[str, int, int, str]]:
@@ -46,6 +40,22 @@ def _services(region: str, cluster: str) -> Iterator[tuple[str, int, int, str]]:
             for item in ecs.describe_services(cluster=cluster, services=chunk)["services"]:
                 events = item.get("events") or [{}]
                 yield item["serviceName"], item["runningCount"], item["desiredCount"], events[0].get("message", "")
+
+
+def _pods(settings: Settings, name: str) -> tuple[bool, dict[str, Any]]:
+    """Whether the collectors run in the cluster, and their row. What can't be seen from here may well run."""
+    from infra.aws.eks_kubeconfig import described
+    from infra.kubernetes.running import collectors
+
+    try:
+        with as_user_error(f"EKS cluster {settings.kubernetesEksCluster}"):
+            kubeconfig = described(settings)
+        found = collectors(settings, name, kubeconfig)
+    except UserError as error:
+        return True, {"runs": None, "wanted": None, "last event": f"not seen from here: {error}"}
+    if found is None:
+        return False, {"runs": 0, "wanted": settings.collectorMinTasks, "last event": "there is no such Deployment"}
+    return found.available >= found.wanted, {"runs": found.available, "wanted": found.wanted, "last event": ""}
 
 
 def _nodes(region: str, name: str) -> Iterator[tuple[str, bool]]:
@@ -73,9 +83,16 @@ def _title(instance: dict) -> str:
     return f"{tags.get('Name', 'node')} ({instance['InstanceId']})"
 
 
-def log_groups(name: str, part: str | None) -> None:
-    """Prints the command that follows each part's log. Raises UserError when there is none."""
+def log_groups(name: str, part: str | None) -> list[str]:
+    """The command that follows each part's log. Raises UserError when there is none."""
     found = file_settings(name)
+    commands = []
+    if found.collectorPlatform == "kubernetes" and part in (None, "collector"):
+        where = f"--context {found.kubernetesContext} " if found.kubernetesContext else ""
+        workload = f"deployment/{workload_name(f'{PROJECT}-{name}')}"
+        commands = [f"kubectl {where}-n {found.kubernetesNamespace} logs {workload} --all-containers --follow"]
+        if part:
+            return commands
     prefix = f"/{PROJECT}/{name}/{part or ''}"
     with as_user_error(f"log groups {prefix}"):
         pages = client("logs", found.awsRegion).get_paginator("describe_log_groups").paginate(logGroupNamePrefix=prefix)
@@ -84,6 +101,4 @@ def log_groups(name: str, part: str | None) -> None:
         raise UserError(
             f"no log group in {found.awsRegion} begins with {prefix}: is the stack up, and the part's name right?"
         )
-    console.print("CloudWatch keeps the logs; follow them with the AWS CLI:")
-    for group in groups:
-        console.print(f"  aws logs tail {group} --follow --region {found.awsRegion}", highlight=False, soft_wrap=True)
+    return commands + [f"aws logs tail {group} --follow --region {found.awsRegion}" for group in groups]

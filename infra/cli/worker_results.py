@@ -1,13 +1,16 @@
-"""What the worker's steps found last, as `telemetry status` prints it on every platform."""
+"""What the worker's steps found last, as `telemetry status` shows it on every platform."""
 
 from __future__ import annotations
 
-from rich.table import Table
+from typing import TYPE_CHECKING, Any
 
-from infra.cli.console import console
-from infra.errors import UserError
+from infra.cli.console import table_of
 from infra.paths import SQL
 from infra.shards import for_readers
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+    from rich.table import Table
 
 MEANING = {
     "audit": "differences between Kafka, rows and rollups",
@@ -20,21 +23,22 @@ MEANING = {
 }
 
 
-def print_worker(name: str) -> None:
+def worker_results(client: Client) -> list[dict[str, Any]]:
     """What each of the worker's steps found last."""
-    from clickhouse_connect.driver.exceptions import ClickHouseError
+    rows = client.query(for_readers(client, (SQL / "queries" / "worker_status.sql").read_text())).result_rows
+    keys = ("step", "ok", "value", "seconds_ago")
+    return [dict(zip(keys, row, strict=True)) for row in rows]
 
-    from infra.cli.reach import clickhouse
 
-    try:
-        with clickhouse(name, wait_seconds=1) as client:
-            rows = client.query(for_readers(client, (SQL / "queries" / "worker_status.sql").read_text())).result_rows
-    except (UserError, ClickHouseError) as error:
-        console.print(f"the worker's results can't be read: {error}", style="yellow", markup=False)
-        return
-    table = Table("worker", "ok", "last value", "what it is", "ago")
-    for step, ok, value, ago in rows:
-        table.add_row(
-            step, "yes" if ok else "no", f"{value:g}", MEANING.get(step, ""), f"{ago} s", style=None if ok else "red"
-        )
-    console.print(table)
+def worker_table(results: list[dict[str, Any]]) -> Table:
+    """The same as a table."""
+    table = table_of(
+        "worker", "ok", "last value", "what it is", "ago", fold=("what it is",), right=("last value", "ago")
+    )
+    for row in results:
+        step, ok = row["step"], row["ok"]
+        style = None if ok else "red"
+        # A step that failed has no figure.
+        value, ago = f"{row['value']:g}" if ok else "", f"{row['seconds_ago']} s"
+        table.add_row(step, "yes" if ok else "no", value, MEANING.get(step, ""), ago, style=style)
+    return table

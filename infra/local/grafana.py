@@ -13,49 +13,16 @@ from infra.dashboards.provisioning import FileSource, provisioning_files
 from infra.errors import UserError
 from infra.local.toolchain.programs import output_version
 from infra.local.toolchain.versions import at_least, minimum
+from infra.paths import CONFIGS
 from infra.postdeploy.grafana_api import PLUGIN
 from infra.settings import Settings
+from infra.templates import render
 
 PACKAGED_HOME = Path("/usr/share/grafana")
 PACKAGED_PLUGINS = Path("/var/lib/grafana/plugins")
 """Where Grafana's own Debian and RPM packages put them."""
 GRAFANA_SECONDS = 180
 """A first start makes its database."""
-INI = """\
-# Written by `telemetry up`: change the program, not this file.
-[paths]
-data = {folder}/data
-logs = {folder}/logs
-plugins = {plugins}
-provisioning = {folder}/provisioning
-[server]
-protocol = http
-http_addr = 127.0.0.1
-http_port = {port}
-[security]
-disable_initial_admin_creation = true
-[auth]
-disable_login_form = true
-[auth.anonymous]
-# It listens on loopback alone, as ClickHouse does, which asks for no password there either.
-enabled = true
-org_role = Editor
-[users]
-default_theme = system
-[dashboards]
-default_home_dashboard_path = {folder}/provisioning/dashboards/{prefix}/overview.json
-[log]
-mode = console
-[analytics]
-reporting_enabled = false
-check_for_updates = false
-check_for_plugin_updates = false
-feedback_links_enabled = false
-[news]
-news_feed_enabled = false
-[plugins]
-preinstall_disabled = true
-"""
 
 
 @dataclass(frozen=True)
@@ -118,7 +85,18 @@ def grafana_run(found: FoundGrafana, settings: Settings, stack: str, folder: Pat
     ini = folder / "grafana.ini"
     source = FileSource("127.0.0.1", settings.clickhousePort)
     provisioned: Mapping[str, str] = provisioning_files(settings, stack, source, str(folder / "provisioning"))
-    text = INI.format(folder=folder, plugins=found.plugins, port=settings.dashboardsPort, prefix=f"{PROJECT}-{stack}")
+    text = render(
+        CONFIGS / "grafana" / "grafana.ini",
+        {
+            "written_by": "`telemetry up`",
+            "paths": {"folder": folder, "plugins": found.plugins},
+            "provisioning": folder / "provisioning",
+            "address": "127.0.0.1",
+            "port": settings.dashboardsPort,
+            "prefix": f"{PROJECT}-{stack}",
+            "plugins_are_there": True,
+        },
+    )
     return GrafanaRun(
         command=[str(found.program), "server", f"--homepath={found.home}", f"--config={ini}"],
         files={str(ini): text, **{str(folder / "provisioning" / name): file for name, file in provisioned.items()}},

@@ -7,7 +7,7 @@ from typing import Any
 
 import pulumi
 
-from infra.endpoints import PartCost, Parts
+from infra.endpoints import Parts
 from infra.kafka import topics
 from infra.local.clickhouse.component import ClickHouse, ClickHouseArgs
 from infra.local.collector import Collector, CollectorArgs
@@ -19,6 +19,7 @@ from infra.local.layout import data_folder, key_list, run_folder, webhook_secret
 from infra.local.supervisor import Supervisor
 from infra.local.toolchain import ensure
 from infra.local.worker import Worker, WorkerArgs
+from infra.postdeploy.stack_costs import THIS_MACHINE
 from infra.postdeploy.topics import Topic
 from infra.settings import Settings
 
@@ -46,6 +47,9 @@ class LocalPlatform:
         args = WorkerArgs(self._settings, self._run, self.parts, webhook_secret(self._stack))
         return [Worker("worker", args, pulumi.ResourceOptions(depends_on=list(after)))]
 
+    def guard(self, after: Sequence[pulumi.Resource]) -> None:
+        """Nobody else uses the parts of a stack on this machine."""
+
 
 def _parts(settings: Settings, stack: str, supervisor: Supervisor) -> Parts:
     tools = ensure(["collector", "kafka"])
@@ -63,11 +67,7 @@ def _parts(settings: Settings, stack: str, supervisor: Supervisor) -> Parts:
         kafka=kafka.endpoint,
         clickhouse=clickhouse.endpoint,
         otlp=collector.endpoint,
-        costs=[
-            PartCost(
-                "this machine", None, None, "nobody sends a bill for it; on AWS the stack's list prices stand here"
-            )
-        ],
+        costs=[THIS_MACHINE],
         fingerprints={
             "kafka": kafka.fingerprint,
             "clickhouse": clickhouse.fingerprint,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import socket
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
@@ -11,15 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, ResourceProvider, UpdateResult
 
 from infra.dynamic import plain_props
 from infra.errors import UserError
+from infra.local.ports import check_ports, is_open, listened_on
 from infra.local.supervisor import Control, start_daemon, wait_for
-
-OTHER_STACK = "make up NAME=two PORT_BASE=14000"
 
 
 @dataclass(frozen=True)
@@ -49,37 +46,6 @@ def digest(*texts: str) -> str:
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
 
 
-def port_holder(port: int) -> str | None:
-    """Who listens on the loopback port, in words; None when it is free."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except PermissionError:
-            return "the system (ports below 1024 need privileges)"
-        except OSError:
-            pass
-        else:
-            return None
-    for connection in psutil.net_connections("tcp"):
-        if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr[1] == port:
-            if connection.pid is None:
-                break
-            return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
-    return "another process"
-
-
-def check_ports(ports: Mapping[str, int]) -> None:
-    """Raises UserError when one of the ports (by the name of its setting) is taken."""
-    taken = [
-        f"port {port} (setting {setting}) is taken by {holder}"
-        for setting, port in ports.items()
-        if (holder := port_holder(port))
-    ]
-    if taken:
-        raise UserError("\n".join(taken) + f"\nEnd that process, or run a stack on other ports: {OTHER_STACK}")
-
-
 def _ini(name: str, props: Mapping[str, Any]) -> str:
     run = props["run"]
     quote = lambda text: '"' + str(text).replace("%", "%%").replace('"', '\\"') + '"'  # noqa: E731
@@ -104,14 +70,6 @@ def _ini(name: str, props: Mapping[str, Any]) -> str:
             "",
         ]
     )
-
-
-def _open(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return False
-    return True
 
 
 def _answers(url: str) -> bool:
@@ -152,14 +110,16 @@ def start(name: str, props: Mapping[str, Any]) -> None:
         ini.write_text(_ini(name, props))
         control.add(name)
 
+    ports = {int(port) for port in props["ports"].values()}
+
     def settled() -> str | None:
-        state = control.processes().get(name, {}).get("statename", "gone")
+        process = control.processes().get(name, {})
+        state = process.get("statename", "gone")
         if state in ("FATAL", "gone"):
             return state
-        ready = (
-            _answers(props["ready_url"]) if props["ready_url"] else all(map(_open, map(int, props["ports"].values())))
-        )
-        return "ready" if state == "RUNNING" and ready else None
+        ready = _answers(props["ready_url"]) if props["ready_url"] else all(map(is_open, ports))
+        # Another stack's may answer there, when both found the ports free at the same time.
+        return "ready" if state == "RUNNING" and ready and ports <= listened_on(process["pid"]) else None
 
     outcome = wait_for(settled, float(props["ready_seconds"]), 0.1)
     if outcome != "ready":

@@ -30,10 +30,12 @@ class Ground(Resource, module="postdeploy", name="GrafanaGround"):
         sources: Mapping[str, str],
         dashboards: Mapping[str, str],
         rules: Sequence[Mapping[str, Any]] = (),
+        teams: Sequence[str] = (),
         opts: pulumi.ResourceOptions | None = None,
     ):
         own = {"uid": uid, "folders": dict(folders), "sources": dict(sources), "dashboards": dict(dashboards)}
         own["rules"] = [addresses(group) for group in rules]
+        own |= {"teams": list(teams)} if teams else {}
         super().__init__(GroundProvider(), name, {**grafana_inputs(grafana), **own}, opts)
 
 

@@ -6,7 +6,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pulumi.dynamic import UpdateResult
+
+from infra.dynamic import plain_props
 from infra.errors import UserError
+from infra.postdeploy.grafana_access import missing_team
 from infra.postdeploy.grafana_alerts import foreign_rules
 from infra.postdeploy.grafana_api import GrafanaApi
 from infra.postdeploy.grafana_folder import foreign_dashboard, foreign_folder
@@ -14,13 +18,14 @@ from infra.postdeploy.grafana_source import foreign_source
 from infra.postdeploy.grafana_step import GrafanaProvider
 
 OLDEST = 10
+BY_UID = ("folders", "sources", "dashboards")
 
 
 class GroundProvider(GrafanaProvider):
     """Inputs: uid (the stack's), folders (uid to title), sources (uid to name), dashboards (uid to folder), rules (the groups
-    of alert rules: folder, title, and each rule's uid, title and labels)."""
+    of alert rules: folder, title, and each rule's uid, title and labels), perhaps teams (names of those that must be there)."""
 
-    watched = ("folders", "sources", "dashboards", "rules")
+    watched = ("folders", "sources", "dashboards", "rules", "teams")
 
     def live(self, api: GrafanaApi, props: Mapping[str, Any]) -> dict[str, Any] | None:
         """As it was: each object is looked at as a resource of its own."""
@@ -37,6 +42,12 @@ class GroundProvider(GrafanaProvider):
         # One that has been ours since an earlier run is its own resource's business.
         return "; ".join(found for found in _taken(api, props) if found) if fresh else ""
 
+    def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
+        """What has come is looked at as everything was at first."""
+        come = {key: {uid: news[key][uid] for uid in news[key] if uid not in olds.get(key, {})} for key in BY_UID}
+        self._written({**news, **come, "rules": []}, fresh=True)
+        return UpdateResult(plain_props(news))
+
 
 def _taken(api: GrafanaApi, props: Mapping[str, Any]) -> Iterator[str]:
     # Data sources first: to read them takes the role that writing them takes, so a lesser token ends here.
@@ -47,6 +58,8 @@ def _taken(api: GrafanaApi, props: Mapping[str, Any]) -> Iterator[str]:
     for uid, folder in props["dashboards"].items():
         yield foreign_dashboard(api, uid, folder)
     yield from foreign_rules(api, props["rules"])
+    for team in props.get("teams", ()):
+        yield missing_team(api, team)
 
 
 def check_version(api: GrafanaApi) -> None:

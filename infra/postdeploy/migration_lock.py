@@ -36,6 +36,10 @@ EXPIRY_SECONDS = 60.0
 TRIES = 4
 
 
+class HeldError(UserError):
+    """Another runner has the lock."""
+
+
 @dataclass(frozen=True)
 class Owner:
     """A runner as others see it."""
@@ -161,9 +165,9 @@ def locked(client: Client, database: str) -> Iterator[Lock]:
         lock.release()
 
 
-def _refused(other: Owner, database: str, now_ms: int) -> UserError:
+def _refused(other: Owner, database: str, now_ms: int) -> HeldError:
     since = datetime.fromtimestamp(other.since_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    return UserError(
+    return HeldError(
         f"another migration runner is at work on {database}: process {other.pid} on {other.host.partition('/')[0]}, since "
         f"{since}, last heard of {max(0, now_ms - other.beat_ms) / 1000:.0f} s ago. Wait for it to end and run the command "
         f"again. A runner that died gives way by itself (on another machine after {EXPIRY_SECONDS:.0f} s of silence); to "

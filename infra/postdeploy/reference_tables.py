@@ -26,6 +26,8 @@ if TYPE_CHECKING:  # slow to import, and the Pulumi program only declares this s
     from clickhouse_connect.driver.client import Client
 
 DATABASE = "telemetry"
+TENANTS, CHANGES = "tenants", "retention_changes"
+"""Rows keep the days of retention that they were stamped with: what a tenant's were until now is recorded first."""
 
 
 def load(client: Client, table: str, dictionary: str, rows: Mapping[str, str]) -> None:
@@ -34,6 +36,9 @@ def load(client: Client, table: str, dictionary: str, rows: Mapping[str, str]) -
     with as_user_error(f"{DATABASE}.{table} could not be loaded"):
         # What is stored decides which rows are marked as removed.
         catch_up(client, [table], DATABASE)
+        if table == TENANTS:
+            settings = stored_everywhere(client, CHANGES, DATABASE)
+            client.command(render(SQL / "postdeploy" / "retention_changes.sql", values), settings=settings)
         settings = stored_everywhere(client, table, DATABASE)
         client.command(render(SQL / "postdeploy" / "load_reference.sql", values), settings=settings)
         if dictionary:

@@ -20,9 +20,10 @@ from infra.endpoints import ClickHouseEndpoint
 from infra.errors import UserError
 from infra.paths import SQL
 from infra.postdeploy.clickhouse_inputs import clickhouse_inputs
+from infra.postdeploy.reference_tables import CHANGES
 from infra.postdeploy.statements import split, tokens
 from infra.postdeploy.step import ReconcilingProvider
-from infra.replicas import catch_up_schema
+from infra.replicas import catch_up_schema, stored_everywhere
 from infra.templates import render, sql_string
 
 if TYPE_CHECKING:  # slow to import, and the Pulumi program only declares this step
@@ -30,6 +31,8 @@ if TYPE_CHECKING:  # slow to import, and the Pulumi program only declares this s
 
 FOLDER = SQL / "retention"
 DATABASE = "telemetry"
+RAW = "spans_raw"
+"""Its minutes are recomputed: the worker must know by which days its rows may be gone (sql/worker/raw_floors.sql)."""
 CHEAPLY = {"materialize_ttl_after_modify": 1, "mutations_sync": 0, "alter_sync": 2}
 """Parts keep the times of expiry that they were written with, so without materializing, a shorter retention would not reach
 stored days, and a longer one would come too late for a part that is dropped as expired. With the table's setting
@@ -103,11 +106,17 @@ def reconcile(client: Client, statements: Mapping[str, str]) -> list[str]:
     gone = sorted(set(statements) - set(live))
     if gone:
         raise UserError(
-            f"retention: {DATABASE}.{gone[0]} is not there (sql/retention/{gone[0]}.sql): apply the migrations first"
+            f"retention: {DATABASE}.{gone[0]} is not there (sql/retention/{gone[0]}.sql): apply the migrations first; "
+            "`telemetry migrate --plan` says whether they are applied and somebody dropped it"
         )
     different = [table for table in statements if live[table] != wanted[table]]
     for table in different:
         with as_user_error(f"retention of {DATABASE}.{table} could not be set"):
+            if table == RAW:
+                settings = stored_everywhere(client, CHANGES, DATABASE)
+                client.command(
+                    render(SQL / "postdeploy" / "retention_of_all.sql", {"database": DATABASE}), settings=settings
+                )
             client.command(f"ALTER TABLE {DATABASE}.{table} {RECALCULATE_ONLY}")
             client.command(statements[table], settings=CHEAPLY)
     after = live_ttls(client, different)

@@ -17,6 +17,7 @@ from infra.postdeploy.reading import Reading
 from infra.postdeploy.retention import Retention
 from infra.postdeploy.shard_counts import ShardCounts
 from infra.postdeploy.stack_costs import StackCosts
+from infra.postdeploy.tenant_views import TenantViews
 from infra.postdeploy.tenants_table import Tenants
 from infra.schema import template_values
 from infra.settings import Settings
@@ -74,6 +75,9 @@ def schema(settings: Settings, parts: Parts) -> Schema:
             Reading(named("reading", shard.number), shard.clickhouse, own, checksums, after)
             for shard, own in zip(shards, values, strict=True)
         ]
+    if settings.tenantReaders:
+        after = pulumi.ResourceOptions(depends_on=asked)
+        asked = [*asked, TenantViews("tenant-views", parts.clickhouse, settings.tenantReaders, checksums, after)]
     return Schema(checksums, ingest, asked)
 
 
@@ -102,6 +106,7 @@ def _values(
     return pulumi.Output.all(
         servers=parts.kafka.bootstrap_servers,
         protocol=parts.kafka.security_protocol,
+        prefix=parts.kafka.prefix,
         folder=clickhouse.schema_folder,
         since=since,
     ).apply(lambda found: placeholders(settings, found, number))
@@ -111,4 +116,5 @@ def placeholders(settings: Settings, found: dict[str, Any], number: int = 1) -> 
     """What fills the placeholders of one shard's SQL files."""
     # The engine keeps every number as a float.
     since = [[int(part) for part in entry] for entry in found["since"]]
-    return template_values(settings, KafkaAddress(found["servers"], found["protocol"]), found["folder"], number, since)
+    kafka = KafkaAddress(found["servers"], found["protocol"], found["prefix"])
+    return template_values(settings, kafka, found["folder"], number, since)

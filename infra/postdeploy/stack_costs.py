@@ -10,6 +10,11 @@ import pulumi
 from infra.endpoints import ClickHouseEndpoint, PartCost
 from infra.postdeploy.reference_tables import ReferenceTable
 
+THIS_MACHINE = PartCost(
+    "this machine", None, None, "nobody sends a bill for it; on AWS the stack's list prices stand here"
+)
+"""Where all parts run on somebody's own machine."""
+
 
 def cost_rows(costs: Sequence[PartCost]) -> dict[str, str]:
     """Part to its row; dollars as text with the six decimals that are stored."""

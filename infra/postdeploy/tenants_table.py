@@ -10,13 +10,17 @@ from infra.endpoints import ClickHouseEndpoint
 from infra.errors import UserError
 from infra.postdeploy.reference_tables import ReferenceTable
 from infra.settings import Settings
+from infra.tenants import EVERYBODY
 
-EVERYBODY = "*"
 MOST_DAYS = 3650
 
 
 def tenant_rows(settings: Settings) -> dict[str, str]:
     """Tenant to its row; `*` stands for every tenant without a row of its own. Raises UserError."""
+    if EVERYBODY in settings.tenantRetentionDays:
+        raise UserError(
+            f"tenantRetentionDays: {EVERYBODY}: every tenant's days are retentionRawDays; name tenants here"
+        )
     for tenant, days in settings.tenantRetentionDays.items():
         if not 1 <= days <= MOST_DAYS:
             raise UserError(f"tenantRetentionDays: {tenant}: {days} days; a number from 1 to {MOST_DAYS} is expected")

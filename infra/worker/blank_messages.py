@@ -23,14 +23,14 @@ def blank_counter(kafka: KafkaAddress, credential: Mapping[str, str] = NO_CREDEN
             {
                 **kafka.client_properties(credential),
                 # Offsets are assigned by hand and never committed; the client wants a name all the same.
-                "group.id": "agent-telemetry-audit",
+                "group.id": f"{kafka.prefix}agent-telemetry-audit",
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
                 "log_level": 0,
             }
         )
         try:
-            return sum(_blank(consumer, topic, partition, first, last) for first, last in ranges)
+            return sum(_blank(consumer, kafka.topic(topic), partition, first, last) for first, last in ranges)
         except KafkaException:
             return 0
         finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -88,30 +89,10 @@ def written_config(settings: Settings, parts: Parts, webhook_secret: AccessInput
 
     `webhook_secret`: an infra.webhook_secret.WebhookSecret.
     """
-    budgets = written(budgets_of(settings))
-
-    def write(values: dict[str, Any]) -> str:
-        further = {"further_shards": values["further_shards"]} if values["further_shards"] else {}
-        return json.dumps(
-            {
-                **further,
-                "budgets": budgets,
-                "webhook_secret": values["webhook_secret"],
-                "kafka": asdict(KafkaAddress(values["bootstrap"], values["protocol"])),
-                "kafka_access": values["kafka_access"],
-                "clickhouse": asdict(ClickHouseAddress(**values["clickhouse"])),
-                "clickhouse_access": values["clickhouse_access"],
-                "otlp": asdict(OtlpAddress(values["http"], values["grpc"])),
-                "otlp_access": values["otlp_access"],
-                "metrics_access": values["metrics_access"],
-                "settings": {key: value for key, value in settings.model_dump().items() if key.startswith(OWN)},
-            },
-            indent=1,
-        )
-
     return pulumi.Output.all(
         bootstrap=parts.kafka.bootstrap_servers,
         protocol=parts.kafka.security_protocol,
+        kafka_prefix=parts.kafka.prefix,
         clickhouse=parts.clickhouse.address_inputs(),
         http=parts.otlp.http_url,
         grpc=parts.otlp.grpc_target,
@@ -121,4 +102,25 @@ def written_config(settings: Settings, parts: Parts, webhook_secret: AccessInput
         otlp_access=parts.otlp.access,
         further_shards=[shard.access for shard in parts.further_shards],
         metrics_access=parts.otlp.metrics,
-    ).apply(write)
+    ).apply(lambda values: config_text(settings, values))
+
+
+def config_text(settings: Settings, values: Mapping[str, Any]) -> str:
+    """The same from plain values. Raises UserError for budgets that can't be."""
+    further = {"further_shards": values["further_shards"]} if values["further_shards"] else {}
+    return json.dumps(
+        {
+            **further,
+            "budgets": written(budgets_of(settings)),
+            "webhook_secret": values["webhook_secret"],
+            "kafka": asdict(KafkaAddress(values["bootstrap"], values["protocol"], values["kafka_prefix"])),
+            "kafka_access": values["kafka_access"],
+            "clickhouse": asdict(ClickHouseAddress(**values["clickhouse"])),
+            "clickhouse_access": values["clickhouse_access"],
+            "otlp": asdict(OtlpAddress(values["http"], values["grpc"])),
+            "otlp_access": values["otlp_access"],
+            "metrics_access": values["metrics_access"],
+            "settings": {key: value for key, value in settings.model_dump().items() if key.startswith(OWN)},
+        },
+        indent=1,
+    )

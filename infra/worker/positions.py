@@ -24,6 +24,7 @@ class Position:
     """One partition of one topic."""
 
     topic: str
+    """Without the prefix that it has on shared brokers, as the tables have it."""
     partition: int
     begin: int
     """The oldest offset that Kafka still has."""
@@ -33,9 +34,9 @@ class Position:
     """The next offset that ClickHouse will read; None: nothing was read yet."""
 
 
-def group_of(topic: str, shard: int) -> str:
-    """The consumer group by which a shard reads the topic."""
-    return GROUPS[topic] if shard == 1 else f"{GROUPS[topic]}-{shard}"
+def group_of(topic: str, shard: int, prefix: str = "") -> str:
+    """The consumer group by which a shard reads the topic, on brokers where our names begin with `prefix`."""
+    return f"{prefix}{GROUPS[topic]}" if shard == 1 else f"{prefix}{GROUPS[topic]}-{shard}"
 
 
 def read_positions(
@@ -58,26 +59,25 @@ def _topic(
 ) -> list[Position]:
     # A consumer of ClickHouse's group that never joins it. The admin client's way to a group's offsets ended the whole
     # process with a segmentation fault while a broker was just coming back (librdkafka 2.16.0).
+    group, name = group_of(topic, shard, kafka.prefix), kafka.topic(topic)
     consumer = Consumer(
-        {**kafka.client_properties(credential), "group.id": group_of(topic, shard), "enable.auto.commit": False},
+        {**kafka.client_properties(credential), "group.id": group, "enable.auto.commit": False},
         # Without a logger of its own the library writes every failed connection to stderr.
         logger=_QUIET,
     )
     try:
-        metadata = consumer.list_topics(topic, timeout=timeout).topics[topic]
+        metadata = consumer.list_topics(name, timeout=timeout).topics[name]
         if metadata.error is not None:
-            raise UserError(f"topic {topic}: {metadata.error.str()}; `telemetry up` creates the topics")
-        partitions = [TopicPartition(topic, number) for number in sorted(metadata.partitions)]
-        return [_position(consumer, item, timeout) for item in consumer.committed(partitions, timeout=timeout)]
+            raise UserError(f"topic {name}: {metadata.error.str()}; `telemetry up` creates the topics")
+        partitions = [TopicPartition(name, number) for number in sorted(metadata.partitions)]
+        return [_position(consumer, topic, item, timeout) for item in consumer.committed(partitions, timeout=timeout)]
     finally:
         consumer.close()
 
 
-def _position(consumer: Consumer, committed: TopicPartition, timeout: float) -> Position:
+def _position(consumer: Consumer, topic: str, committed: TopicPartition, timeout: float) -> Position:
     if committed.error is not None:
         raise KafkaException(committed.error)
     begin, end = consumer.get_watermark_offsets(TopicPartition(committed.topic, committed.partition), timeout=timeout)
     # Kafka answers a negative number where the group has committed nothing.
-    return Position(
-        committed.topic, committed.partition, begin, end, committed.offset if committed.offset >= 0 else None
-    )
+    return Position(topic, committed.partition, begin, end, committed.offset if committed.offset >= 0 else None)

@@ -48,19 +48,23 @@ class RawRetention:
     default_days: int
     """0: for ever."""
     tenant_days: dict[str, int]
+    floors: dict[str, int] = field(default_factory=dict)
+    """Unix seconds, where a tenant ('': all) once had another term: what is older may be gone by that."""
 
     def may_be_deleted(self, key: Key, now_ms: int) -> bool:
         """Whether a raw row of this minute may have reached its end. A tenant's shorter and longer term may both be
         stamped on its rows, so the shorter of its own and the default decides."""
         own = self.tenant_days.get(key.tenant_id, self.tenant_days.get("*", 0))
         terms = [days for days in (self.default_days, own) if days]
-        return bool(terms) and key.minute <= now_ms // 1000 - min(terms) * DAY
+        by_now = bool(terms) and key.minute <= now_ms // 1000 - min(terms) * DAY
+        return by_now or key.minute <= max(self.floors.get(name, -1) for name in ("", key.tenant_id))
 
 
 def raw_retention(client: Client) -> RawRetention:
     """The raw table's retention as ClickHouse applies it."""
     days = {str(tenant): int(days) for tenant, days in statements.rows(client, "worker/raw_days")}
-    return RawRetention(days.pop("", 0), days)
+    floors = {str(tenant): int(floor) for tenant, floor in statements.rows(client, "worker/raw_floors")}
+    return RawRetention(days.pop("", 0), days, floors)
 
 
 def repair(client: Client, keys: Iterable[Key], quiet_only: bool = False) -> RepairResult:

@@ -45,7 +45,7 @@ CREATE TABLE IF NOT EXISTS {{ database }}.spans_raw
     tokens_cached Nullable(UInt64) CODEC(T64, ZSTD(1)),
     tokens_reasoning Nullable(UInt64) CODEC(T64, ZSTD(1)),
     cost_usd Nullable(Decimal(18, 12)) COMMENT 'as booked at ingest' CODEC(ZSTD(1)),
-    cost_source LowCardinality(String) COMMENT 'reported, priced, unpriced, none (not a model call)',
+    cost_source LowCardinality(String) COMMENT 'reported, priced, unpriced, failed (without any usage), none (not a model call)',
     is_inference Bool COMMENT 'a model call: only these are summed, an agent span repeats its children',
     invalid_fields Array(LowCardinality(String)) COMMENT 'what arrived unusable and was set to NULL or to a bound',
     retention_days UInt16 COMMENT 'of the tenant at ingest; 0: the stack''s',

@@ -26,6 +26,7 @@ from infra.local.clickhouse.request import Request, read_request, url_fields
 from infra.local.clickhouse.running import Running
 from infra.local.clickhouse.sessions import Sessions
 from infra.local.clickhouse.users import User, authenticate, credentials
+from infra.tenant_views import TENANT_DATABASE
 
 CONTENT_TYPES = {
     "json": "application/json; charset=UTF-8",
@@ -68,7 +69,7 @@ class Front:
         user = authenticate(self.users, *credentials(http.headers, fields), http.client.host if http.client else "")
         database = request.options.get("database") or http.headers.get("x-clickhouse-database", "")
         if user.fenced:
-            database = database or restrictions.FENCED_DATABASE
+            database = database or TENANT_DATABASE
         settings = dict(request.settings)
         readonly = int(settings.pop("readonly", "0") or 0) or (2 if http.method in ("GET", "HEAD") else 0)
         settings.pop("enable_http_compression", None)

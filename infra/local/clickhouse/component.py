@@ -8,7 +8,6 @@ from pathlib import Path
 import pulumi
 
 from infra.endpoints import ClickHouseEndpoint, Direct, access_input
-from infra.errors import UserError
 from infra.local.clickhouse import command
 from infra.local.folder import Folder
 from infra.local.process import Process, ProcessArgs, digest
@@ -18,6 +17,7 @@ from infra.paths import CONFIGS
 from infra.schema import DATABASE
 from infra.settings import Settings
 from infra.templates import render
+from infra.tenant_views import VIEWS
 
 MEMORY_RATIO = 0.5
 """Of the machine's memory, for the whole server."""
@@ -43,13 +43,7 @@ class ClickHouseArgs:
 
 
 def config_files(args: ClickHouseArgs, server: bool) -> dict[Path, str]:
-    """config.xml and users.xml; `server`: for a real `clickhouse server` rather than chdb. Raises UserError."""
-    if server and args.settings.tenantReaders:
-        raise UserError(
-            f"tenantReaders: found {', '.join(args.settings.tenantReaders)}, and a clickhouse server on PATH: part of what "
-            "fences a reader stands in front of chdb alone (docs/decisions/0005-tenant-readers.md). Leave the setting empty, "
-            "or take the server off PATH, then chdb is used"
-        )
+    """config.xml and users.xml; `server`: for a real `clickhouse server` rather than chdb."""
     values = {
         "database": DATABASE,
         "data_dir": args.data,
@@ -63,6 +57,7 @@ def config_files(args: ClickHouseArgs, server: bool) -> dict[Path, str]:
         "dashboards_password_sha256": "",
         "dashboards_networks": ["127.0.0.1", "::1"],
         "readers": args.settings.tenantReaders,
+        "reader_views": VIEWS,
     }
     folder = args.run / "clickhouse"
     return {folder / name: render(CONFIGS / "clickhouse" / name, values) for name in ("config.xml", "users.xml")}

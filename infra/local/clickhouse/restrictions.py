@@ -2,13 +2,12 @@
 
 chdb ignores <access_control_improvements>, so that any user can read system tables without a grant, and
 some table functions show keys past a row filter or open connections before they check a grant. Who is fenced
-to one tenant is also kept from what tells about rows that the filter takes out: sizes, plans, places in parts.
+to one tenant is also kept from what tells how many rows the filter takes out: sizes and plans.
 """
 
 from infra.local.clickhouse.errors import ServerError
 from infra.local.clickhouse.statement import Statement
 from infra.local.clickhouse.users import User
-from infra.schema import DATABASE
 
 CATALOGUE = frozenset({"databases", "tables", "columns"})
 """The engine shows only granted tables in these, but their sizes are those of all tenants."""
@@ -33,29 +32,9 @@ OPEN_TABLE_FUNCTIONS = frozenset(
 CLOSED_FUNCTIONS = frozenset(["file", "catboostevaluate", "getserversetting", "getmergetreesetting"])
 """Ordinary functions; of the table functions all are closed but the open ones."""
 CLOSED_TO_FENCED = frozenset(["hascolumnintable", "joinget", "joingetornull", "lowcardinalityindices"])
-FENCED_DATABASE = f"{DATABASE}_tenant"
-"""What who is fenced reads: its views copy values out of the dictionaries that tenants share."""
 STATEMENTS = ("SELECT", "WITH", "FROM", "SHOW", "DESCRIBE", "DESC", "EXISTS", "EXPLAIN", "SET")
 FENCED_STATEMENTS = ("SELECT", "WITH", "FROM", "SHOW", "DESCRIBE", "DESC", "EXISTS", "SET")
 """EXPLAIN counts granules and rows before the filter."""
-PLACES = frozenset(
-    [
-        "_part",
-        "_part_index",
-        "_part_uuid",
-        "_part_offset",
-        "_part_granule_offset",
-        "_part_starting_offset",
-        "_part_data_version",
-        "_disk_name",
-        "_partition_id",
-        "_partition_value",
-        "_sample_factor",
-        "_block_number",
-        "_block_offset",
-    ]
-)
-"""Virtual columns: where a row lies among those of others."""
 _DATABASES = frozenset({"system", "information_schema"})
 
 
@@ -72,7 +51,8 @@ def check(user: User, database: str, statement: Statement, table_functions: froz
     if statement.first not in (FENCED_STATEMENTS if user.fenced else STATEMENTS):
         raise _denied(user, f"a grant for {statement.first or 'this statement'}")
     if user.fenced:
-        _check_fenced(user, database, statement.first, names)
+        if statement.first == "SHOW" and names[1:2] != ["tables"]:
+            raise _denied(user, f"a grant for SHOW {' '.join(names[1:2]).upper()}")
         closed |= CLOSED_TO_FENCED
     for i, name in enumerate(names):
         following = statement.tokens[i + 1].text if i + 1 < len(names) else b""
@@ -84,16 +64,6 @@ def check(user: User, database: str, statement: Statement, table_functions: froz
                 raise _denied(user, f"the grant SELECT ON system.{table}")
         if name == "information_schema" and following == b".":
             raise _denied(user, "the grant SELECT ON information_schema.*")
-
-
-def _check_fenced(user: User, database: str, first: str, names: list[str]) -> None:
-    if DATABASE in (database, *names):
-        raise _denied(user, f"a grant on the database {DATABASE}: read {FENCED_DATABASE}")
-    if first == "SHOW" and names[1:2] != ["tables"]:
-        raise _denied(user, f"a grant for SHOW {' '.join(names[1:2]).upper()}")
-    for name in names:
-        if name in PLACES:
-            raise _denied(user, f"a grant for the column {name}")
 
 
 def _denied(user: User, what: str) -> ServerError:

@@ -143,6 +143,16 @@ def ensure(
     return Toolchain(parts)
 
 
+def ready(tool: str, recipes: Sequence[Recipe] = RECIPES) -> Part | None:
+    """A tool as far as it is there, from PATH or whole in the cache; nothing is built. Raises UserError for a cache that
+    can't be read."""
+    root = cache.cache_root()
+    if tool == "pulumi" and (program := official_pulumi()):
+        return _official_part(program, root)
+    (recipe,) = [recipe for recipe in recipes if recipe.name == tool]
+    return _cached(recipe, root, False)[0]
+
+
 def _id(*words: str) -> str:
     return hashlib.sha256("\0".join(words).encode()).hexdigest()[:16]
 

@@ -1,13 +1,14 @@
 """How much the subjects of a budget have used: a look of every few seconds, cheap because it reads the last minutes only.
 
-What was used before them is computed now and then and kept in telemetry.budget_base. Whatever such a look finds is
-asked for again exactly, over the whole window, before anybody is told.
+What was used before them is computed now and then, and when a backfill or a repair has changed it, and kept in
+telemetry.budget_base. Whatever such a look finds is asked for again exactly, over the whole window, before anybody is told.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from clickhouse_connect.driver.client import Client
@@ -21,6 +22,10 @@ RECENT = 15 * MINUTE
 """What every look reads, and up to REFRESH more."""
 REFRESH = 5 * MINUTE
 """Between two computings of what was used before; of a short rolling window sooner, since it moves."""
+REPAIR_MS = 15 * MINUTE * 1000
+"""A batch of minutes that began to be recomputed longer ago than this is shown, or never will be."""
+PAUSES = 10
+"""After a repair it is computed anew at once, but under a backfill, which repairs on and on, for a tenth of the time at most."""
 ACTIVE = HOUR
 """A run that has been silent for longer than this is over, whatever its root span says."""
 AT_ONCE = 200
@@ -52,6 +57,10 @@ class _Base:
     start: int
     until: int
     """Up to when it counts: looks read on from there."""
+    repaired: int
+    """What `repaired` said before it was computed."""
+    busy_until: float
+    """Not computed anew before this, by time.monotonic, however much is repaired."""
 
 
 class Meter:
@@ -89,15 +98,26 @@ class Meter:
         rolls = budget.span.kind == "rolling"
         refresh = max(MINUTE, min(REFRESH, budget.span.seconds // 100)) if rolls else REFRESH
         same_period = known is not None and (budget.span.kind in ("rolling", "run") or known.start == start)
-        if known and same_period and now_ms - known.computed < refresh * 1000:
+        fresh = known and same_period and now_ms - known.computed < refresh * 1000
+        if known and fresh and (time.monotonic() < known.busy_until or _repaired(client, known) == known.repaired):
             return known
         # Of another period's base nothing is taken over.
         active = now - ACTIVE if budget.scope == "run" else 0
-        made = _Base(now_ms, start, until)
+        made = _Base(now_ms, start, until, 0, 0)
+        # Asked first: what is repaired while it is computed counts as a change.
+        repaired, began = _repaired(client, made), time.monotonic()
         values = {"b": budget, "computed": now_ms, "start": start, "end": until, "active": active}
         statements.run(client, "worker/budgets/base", **values)
+        ended = time.monotonic()
+        made = replace(made, repaired=repaired, busy_until=ended + PAUSES * (ended - began))
         self._bases[budget.name] = made
         return made
+
+
+def _repaired(client: Client, base: _Base) -> int:
+    """Changes when a backfill or a repair shows new figures of the base's minutes."""
+    values = {"start": base.start, "end": base.until, "since": base.computed - REPAIR_MS}
+    return int(statements.rows(client, "worker/budgets/repaired", **values)[0][0])
 
 
 def _usage(
