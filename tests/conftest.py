@@ -1,17 +1,26 @@
-"""For all tests: files are the unit that runs side by side, and with CI set a skipped test is a failed one."""
+"""For all tests: files are the unit that runs side by side, and with CI set a skipped test is a failed one.
+
+What they write is in memory where there is room, and what they start is told not to optimise for a long life.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+import shutil
+import sys
+from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 
 LONGEST = (
     "test_local_stack.py",
     "test_aws_failures.py",
+    "test_aws_sharing.py",
+    "test_ephemeral_workflows.py",
     "test_aws_dev.py",
     "test_aws_prod.py",
+    "test_aws_kubernetes.py",
     "test_aws_cli.py",
     "test_data_and_supervisor.py",
     "test_clickhouse.py",
@@ -20,6 +29,19 @@ LONGEST = (
 """These begin, so that none is still running when everything else is done."""
 FOLDERS = ("engine", "faults", "pipeline")
 """Then these, which bring whole stacks up, then the others."""
+MEMORY, ROOM = Path("/dev/shm"), 4 << 30
+
+
+def in_memory() -> bool:
+    """Whether files in memory can be had: containers often have 64 MB of it."""
+    return MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free >= ROOM
+
+
+# ClickHouse makes and deletes thousands of small files: on ext4 a third of its processor time is the search for a free inode.
+if in_memory():
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+# A broker that lives for a minute pays for its second compiler and never earns it.
+os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
 
 
 def place(item: pytest.Item) -> tuple[int, int]:
@@ -42,6 +64,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(item.path.name))
     items.sort(key=place)
+
+
+@pytest.fixture(autouse=True)
+def _results_on_stdout() -> Iterator[None]:
+    """A process runs one command and ends; a worker of the tests runs many, and `--json` of one is not the next one's."""
+    yield
+    if terminal := sys.modules.get("infra.cli.console"):
+        terminal._choose_json(False)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -34,6 +34,8 @@ class Grafana:
     dashboards: dict[str, dict[str, Any]] = field(default_factory=dict)
     permissions: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """By folder."""
+    teams: dict[str, int] = field(default_factory=dict)
+    """By name, their numbers."""
     stale: list[dict[str, Any]] = field(default_factory=list)
     """What its search still tells of and is gone."""
     reachable: bool = True
@@ -64,7 +66,7 @@ class Grafana:
         for verb, pattern, handle in self._routes():
             found = re.fullmatch(pattern, path)
             if verb == method and found:
-                more = [body] if method in ("POST", "PUT") else [parse_qs(query)] if pattern == "/api/search" else []
+                more = [body] if method in ("POST", "PUT") else [parse_qs(query)] if pattern.endswith("/search") else []
                 return handle(*found.groups(), *more)
         return 404, {"message": "Not found"}
 
@@ -72,6 +74,7 @@ class Grafana:
         return [
             ("GET", r"/api/health", lambda: (200, {"database": "ok", "version": self.version, "commit": "0"})),
             ("GET", r"/api/search", self._search),
+            ("GET", r"/api/teams/search", self._teams),
             ("GET", r"/api/plugins/([^/]+)/settings", self._plugin),
             ("POST", r"/api/plugins/([^/]+)/install", self._install),
             ("GET", r"/api/datasources/uid/([^/]+)", self._get_source),
@@ -103,6 +106,14 @@ class Grafana:
         hits = [(found["dashboard"], "dash-db") for found in boards] + [(found, "dash-folder") for found in below]
         told = [{"uid": found["uid"], "title": found["title"], "type": kind} for found, kind in hits]
         return 200, [*told, *self.stale]
+
+    def _teams(self, query: dict[str, list[str]]) -> tuple[int, Any]:
+        (name,) = query["name"]
+        shared = {"orgId": 1, "memberCount": 0, "isProvisioned": False}
+        found = [
+            {"id": id_, "uid": f"t{id_}", "name": team, **shared} for team, id_ in self.teams.items() if team == name
+        ]
+        return 200, {"totalCount": len(found), "teams": found, "page": 1, "perPage": 1000}
 
     def _plugin(self, name: str) -> tuple[int, Any]:
         return (
@@ -191,19 +202,30 @@ class Grafana:
         for item in inside:
             del self.dashboards[item["dashboard"]["uid"]]
         title = self.folders.pop(uid)["title"]
+        self.permissions.pop(uid, None)
         return 200, {"id": 1, "title": title, "message": f"Folder {title} deleted"}
 
     def _get_permissions(self, uid: str) -> tuple[int, Any]:
         if uid not in self.folders:
             return 404, {"message": "folder not found"}
-        # A new folder is everybody's: so Grafana's defaults say.
-        return 200, self.permissions.get(
-            uid, [{"role": "Editor", "permission": 2}, {"role": "Viewer", "permission": 1}]
-        )
+        # A new folder is everybody's, and its maker's: so Grafana's defaults say.
+        maker = {"userId": 2, "userLogin": "sa-1-telemetry", "permission": 4}
+        everybody = [{"role": "Editor", "permission": 2}, {"role": "Viewer", "permission": 1}]
+        names = {id_: name for name, id_ in self.teams.items()}
+        told = self.permissions.get(uid, [maker, *everybody])
+        return 200, [
+            {**item, **({"team": names[item["teamId"]]} if "teamId" in item else {}), "folderUid": uid} for item in told
+        ]
 
     def _put_permissions(self, uid: str, body: dict[str, Any]) -> tuple[int, Any]:
         if uid not in self.folders:
             return 404, {"message": "folder not found"}
+        for item in body["items"]:
+            who = [key for key in ("role", "teamId", "userId") if key in item]
+            if set(item) - {*who, "permission"} or len(who) != 1 or item["permission"] not in (1, 2, 4):
+                return 400, {"message": f"bad permission {item}"}
+            if "teamId" in item and item["teamId"] not in self.teams.values():
+                return 400, {"message": "team not found"}
         self.permissions[uid] = body["items"]
         return 200, {"message": "Folder permissions updated"}
 

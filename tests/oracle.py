@@ -55,6 +55,11 @@ class SpanRow:
         return datetime.fromtimestamp(self.start_ns // 60_000_000_000 * 60, UTC)
 
     @property
+    def without_usage(self) -> bool:
+        """Whether it says nothing of tokens."""
+        return all(count is None for count in self.tokens.values())
+
+    @property
     def is_inference(self) -> bool:
         """A model call, by its operation or, where that is not told, by model and tokens."""
         operation = self.lifted["gen_ai_operation"]
@@ -276,6 +281,8 @@ class Oracle:
     def _book_cost(self, row: SpanRow, reported: Decimal | None) -> None:
         if reported is not None:
             row.cost_usd, row.cost_source = reported, "reported"
+        elif row.is_inference and row.is_error and not row.invalid_fields and row.without_usage:
+            row.cost_source = "failed"
         elif row.is_inference:
             at = datetime.fromtimestamp(row.start_ns // 1_000_000_000, UTC)
             row.cost_usd = self._prices.cost(row.lifted["provider"], row.lifted["model"], at, row.tokens)

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page
 from infra.config import PROJECT, file_settings
 from infra.local.dashboards import page_url
 from infra.paths import ROOT
-from tests.pipeline.page_world import opened_browser
+from tests.pipeline.page_world import ANSWER_MS, opened_browser
 
 FOLDER = ROOT / "docs" / "pictures"
 WIDTH, HEIGHT = 1360, 900
@@ -50,6 +50,7 @@ def main() -> None:
 def _opened(browser: Browser, scheme: str, address: str, more: dict[str, str]) -> Page:
     dark = "dark" if scheme == "dark" else "light"
     page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme=dark, timezone_id="UTC")
+    page.set_default_timeout(ANSWER_MS)
     page.goto(f"{address}?{urlencode(RANGE | more)}")
     page.wait_for_selector("body[data-loaded]")
     return page

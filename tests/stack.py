@@ -103,7 +103,7 @@ class Stack:
     def command(self, *arguments: str) -> list[str]:
         """The command line with this stack's name."""
         verb, *rest = arguments
-        group = [verb, rest.pop(0)] if verb == "tenants" else [verb]
+        group = [verb, rest.pop(0)] if verb in ("tenants", "retention") else [verb]
         return [sys.executable, "-m", "infra.cli", *group, "--name", self.name, *rest]
 
     @property
@@ -117,10 +117,14 @@ class Stack:
         self.file.unlink(missing_ok=True)
 
 
+HALF_WRITTEN = shutil.ignore_patterns("*.pyc.*")
+"""Compiled modules that another process is just writing. Finished ones are copied: else each copy is compiled again."""
+
+
 def copy_of_the_tree(folder: Path) -> Path:
     """A second checkout of what is here now, for tests that change files or run two clones side by side."""
     for name in ("infra", "sql", "configs", "examples"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, folder / name, ignore=HALF_WRITTEN)
     for name in ("Pulumi.yaml", "Pulumi.local.yaml"):
         shutil.copy(ROOT / name, folder)
     return folder

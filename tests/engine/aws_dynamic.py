@@ -12,10 +12,10 @@ from pathlib import Path
 from infra.aws import image
 
 
-def one_package(target: Path, python: str) -> None:
+def one_package(target: Path, python: str, architecture: str) -> None:
     package = target / "standin_package"
     package.mkdir(parents=True)
-    (package / "__init__.py").write_text(f'PYTHON = "{python}"\n')
+    (package / "__init__.py").write_text(f'PYTHON = "{python}"\nARCHITECTURE = "{architecture}"\n')
 
 
 image.install_packages = one_package

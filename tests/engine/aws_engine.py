@@ -15,8 +15,9 @@ import yaml
 from pulumi import automation
 from pulumi.automation._stack import StackInitMode
 
-from infra.automation import program
+from infra.automation import KnownCommand, program
 from infra.config import PROJECT
+from infra.local.toolchain import Toolchain
 from infra.paths import ROOT
 
 OWN: dict[str, Any] = {
@@ -81,6 +82,11 @@ class Run:
         """The stream's lines about these types."""
         return [step for step in self.steps if step.type in types]
 
+    def moment(self, phase: str, name: str) -> float:
+        """When a resource's operation began or ended, in seconds."""
+        (found,) = [step.at for step in self.steps if (step.phase, step.name) == (phase, name) and step.op != "refresh"]
+        return found
+
     def slowest(self, count: int = 12) -> list[str]:
         """The steps that took longest, for a person who wonders where the time went."""
         began = {step.name: step.at for step in self.steps if step.phase == "begin"}
@@ -92,11 +98,15 @@ class Run:
 class World(automation.LocalWorkspace):
     """A folder with the project's file and the stack's; reads outputs where the backend keeps them."""
 
+    def __init__(self, *, state: Path, **options: Any) -> None:
+        self._state = state
+        super().__init__(**options)
+
     def select_stack(self, stack_name: str, *args: Any, **options: Any) -> None:
         """Nothing to do: every command names its stack."""
 
     def stack_outputs(self, stack_name: str) -> automation.OutputMap:
-        resources = checkpoint(Path(self.work_dir).parent, stack_name)
+        resources = checkpoint(self._state, stack_name)
         found = next((item.get("outputs", {}) for item in resources if item["type"] == "pulumi:pulumi:Stack"), {})
         return {key: automation.OutputValue(value, False) for key, value in found.items()}
 
@@ -108,30 +118,42 @@ class Stack(automation.Stack):
         return automation.UpdateSummary("update", datetime.now(UTC), "", {}, {}, "succeeded")
 
 
-def checkpoint(folder: Path, stack: str) -> list[dict[str, Any]]:
+def checkpoint(state: Path, stack: str) -> list[dict[str, Any]]:
     """The resources in the backend's file, secrets encrypted."""
-    path = folder / "state" / ".pulumi" / "stacks" / PROJECT / f"{stack}.json"
+    path = state / ".pulumi" / "stacks" / PROJECT / f"{stack}.json"
     return json.loads(path.read_text())["checkpoint"]["latest"].get("resources") or [] if path.exists() else []
 
 
 class Engine:
     """Commands on one stack. A failure is a result, not an exception."""
 
-    def __init__(self, name: str, folder: Path, pulumi_root: Path, environment: Mapping[str, str]) -> None:
-        self.name, self.folder, self.environment = name, folder, dict(environment)
-        self.settings = committed(name)
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        toolchain: Toolchain,
+        environment: Mapping[str, str],
+        settings: dict[str, Any] | None = None,
+        state: Path | None = None,
+    ) -> None:
+        """`settings`: of a stack that has no committed file. `state`: another stack's folder, to be in one backend with it."""
+        self.name, self.folder = name, folder
+        self.state = state or folder / "state"
+        self.environment = {**environment, "PULUMI_BACKEND_URL": self.state.as_uri()}
+        self.settings = committed(name) if settings is None else settings
         self.shown: list[str] = []
         """Everything that any command printed."""
         self._file = folder / "work" / f"Pulumi.{name}.yaml"
         self._file.parent.mkdir()
-        (folder / "state").mkdir()
+        self.state.mkdir(exist_ok=True)
         self._write()
         workspace = World(
             work_dir=str(folder / "work"),
+            state=self.state,
             program=program,
             env_vars=self.environment,
             project_settings=automation.ProjectSettings(name=PROJECT, runtime="python"),
-            pulumi_command=automation.PulumiCommand(str(pulumi_root)),
+            pulumi_command=KnownCommand(toolchain),
         )
         self._stack = Stack(name, workspace, StackInitMode.CREATE)
 
@@ -167,11 +189,11 @@ class Engine:
 
     @property
     def resources(self) -> list[dict[str, Any]]:
-        return checkpoint(self.folder, self.name)
+        return checkpoint(self.state, self.name)
 
     def stored(self) -> str:
         """All that the engine wrote: state, its backups, history, stack file."""
-        places = (self.folder / "state", self.folder / "work")
+        places = (self.state, self.folder / "work")
         return "\n".join(
             path.read_text(errors="replace") for place in places for path in place.rglob("*") if path.is_file()
         )

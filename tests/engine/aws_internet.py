@@ -14,13 +14,14 @@ from typing import Any
 import jwt
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from infra.aws.image import Crane, image_reference
+from infra.aws.image import Crane
+from infra.images import image_reference
 from infra.tenants import AUDIENCE, ISSUER
 from tests.engine.aws_doors import Answer, Headers, forward
 from tests.grafana_alerting_stub import AlertingGrafana
 from tests.providers.api.managed import TOKEN, WORKSPACE
 from tests.providers.standin import objects
-from tests.providers.standin.cloud import Cloud
+from tests.providers.standin.cloud import Cloud, Resource
 from tests.unit.aws.image_base import make_base, registry_server
 
 REPOSITORY = "aws:ecr/repository:Repository"
@@ -28,18 +29,23 @@ SERVICE = "aws:ecs/service:Service"
 KEY_LIST = "credentials/jwks.json"
 
 
+DEPLOYMENT = "kubernetes:apps/v1:Deployment"
+
+
 class Collector:
     """OTLP over HTTPS: who sends is known by the key list in the stack's bucket; a span lands where Kafka's would."""
 
-    def __init__(self, cloud: Cloud, engine_port: int) -> None:
-        self._cloud, self._port = cloud, engine_port
+    def __init__(self, cloud: Cloud, engine_port: int, stack: str = "") -> None:
+        """`stack`: whose it is, where there are several."""
+        self._cloud, self._port, self._stack = cloud, engine_port, stack
         self.received: list[str] = []
         """The tenant of each request that was taken."""
 
     def answer(self, method: str, path: str, headers: Headers, body: bytes) -> Answer:
         if (method, path) != ("POST", "/v1/traces") or headers.get("content-type") != "application/x-protobuf":
             return 404, {}, b"404 page not found"
-        if not any("collector" in item.get("name", "") for item in self._cloud.all(SERVICE)):
+        on_ecs = any("collector" in item.get("name", "") for item in self._own(SERVICE))
+        if not on_ecs and not self._cloud.all(DEPLOYMENT):
             return 503, {}, b"no healthy target"
         try:
             claims = self._claims(headers.get("authorization", "").removeprefix("Bearer "))
@@ -53,10 +59,14 @@ class Collector:
         self.received.append(claims["tenant"])
         return 200, {"Content-Type": "application/x-protobuf"}, b""
 
+    def _own(self, type_: str) -> list[Resource]:
+        found = self._cloud.all(type_)
+        return [item for item in found if self._stack in ("", item.get("tags", {}).get("Stack"))]
+
     def _claims(self, token: str) -> dict[str, Any]:
         """The token's claims, if its key is on the list now."""
         kid = jwt.get_unverified_header(token)["kid"]
-        for bucket in self._cloud.all("aws:s3/bucket:Bucket"):
+        for bucket in self._own("aws:s3/bucket:Bucket"):
             for item in objects.latest(self._cloud, bucket.id, KEY_LIST):
                 keys = {key["kid"]: key for key in json.loads(item.body)["keys"]}
                 if kid in keys:

@@ -55,16 +55,25 @@ class Nodes:
     """ClickHouse's HTTP interface; its `default` has no password."""
     folder: Path
     applied: list[Apply] = field(default_factory=list)
-    further_shard: Callable[[int], int] = lambda _: 0
-    """The same interface of a further shard's engine."""
+    further: Callable[[str, int], int] = lambda _stack, _shard: 0
+    """The same interface of a further engine: of a shard of the first stack ('') or of another stack."""
     fail: dict[str, str] = field(default_factory=dict)
     """Node to what goes wrong when it applies its bundle next."""
 
     def __post_init__(self) -> None:
         self.ports_file = self.folder / "ports.json"
         self._servers: dict[str, Server] = {}
-        self._identities: dict[str, Identity] = {}
+        self._identities: dict[tuple[str, str], Identity] = {}
+        self._first = ""
+        """The stack that came first: its first shard is the engine at engine_port."""
         self._note()
+
+    def engine_of(self, stack: str, shard: int) -> int:
+        """The port of the engine behind a stack's shard."""
+        self._first = self._first or stack
+        if stack != self._first:
+            return self.further(stack, shard)
+        return self.engine_port if shard == 1 else self.further("", shard)
 
     def close(self) -> None:
         for server in self._servers.values():
@@ -82,6 +91,7 @@ class Nodes:
         machine = self.cloud.get(INSTANCE, instance)
         assert machine, f"{instance} is managed and does not exist"
         bucket, key, digest = _asked(script)
+        stack = machine.get("tags")["Stack"]
         node = key.removesuffix(".json")
         if not str((machine.get("tags") or {}).get("Name", "")).endswith(f"-{node}"):
             raise NodeError(f"{instance} is not {node}: {machine.get('tags')}")
@@ -107,9 +117,9 @@ class Nodes:
             raise NodeError(f"key and certificate don't fit: {error}") from None
         users = {name: json.loads(text) for name, text in secrets.items()}
         if plan["role"] == "server":
-            self._serve(instance, plan, users, context)
-        self._identities[node] = identity
-        self._meet(node)
+            self._serve(instance, self.engine_of(stack, plan["shard"]), plan["replicated"], users, context)
+        self._identities[stack, node] = identity
+        self._meet(stack, node)
         self.applied.append(Apply(node, instance, digest, plan, files))
         return f"{node}: ready"
 
@@ -137,23 +147,23 @@ class Nodes:
             raise NodeError(f"An error occurred (AccessDeniedException) when calling GetSecretValue: {arn}")
         return versions[-1].get("secretString")
 
-    def _meet(self, node: str) -> None:
-        """The node and every other one ask each other: Keepers vote, replicas fetch parts."""
-        own = self._identities[node]
-        for name, other in self._identities.items():
+    def _meet(self, stack: str, node: str) -> None:
+        """The node and every other one of the stack ask each other: Keepers vote, replicas fetch parts."""
+        own = self._identities[stack, node]
+        for (of, name), other in self._identities.items():
+            if of != stack:
+                continue
             if said := refusal(own, other) or refusal(other, own):
                 raise NodeError(f"{node} is not ready although {name} answers: {said}")
 
     def _serve(
-        self, instance: str, plan: dict[str, Any], secrets: dict[str, dict[str, str]], context: ssl.SSLContext
+        self, instance: str, port: int, several: bool, secrets: dict[str, dict[str, str]], context: ssl.SSLContext
     ) -> None:
         """Starts the node's HTTPS interface, or gives a running one its new certificate and users."""
         users = {found["username"]: found["password"] for name, found in secrets.items() if name.startswith("users.")}
 
-        port = self.engine_port if plan["shard"] == 1 else self.further_shard(plan["shard"])
-
         def answer(method: str, path: str, headers: Headers, body: bytes) -> Answer:
-            return self._query(port, users, plan["replicated"], method, path, headers, body)
+            return self._query(port, users, several, method, path, headers, body)
 
         server = self._servers.get(instance)
         if server is None:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pulumi import automation
 
-from infra.automation import program
+from infra.automation import explain, program
 from infra.config import PROJECT
 from tests.engine.aws_engine import committed
 from tests.providers.cloud import Ran, StandInCloud
@@ -67,3 +68,11 @@ def test_a_certificate_that_can_not_be_read_is_refused_before_anything(cloud: St
     assert not ran.ok and cloud.operations() == [] and ran.changed == {}
     assert "clickhouseCaPem: is no PEM certificate" in ran.output
     assert "clickhouseCertificates: * is no PEM certificate" in ran.output
+
+
+def test_a_lender_that_is_not_in_the_backend_is_named_and_nothing_is_made(cloud: StandInCloud) -> None:
+    ran = run(cloud, "up", "dev", shareStack="other")
+    assert not ran.ok and cloud.operations() == [] and "floors" not in ran.changed.get("create", []), ran.output
+    assert 'unknown stack "organization/agent-telemetry/other"' in ran.output and "shareStack" in ran.output
+    said = str(explain(automation.CommandError(automation.CommandResult(stdout=ran.output, stderr="", code=1))))
+    assert said.startswith("shareStack: there is no stack other in this backend. `telemetry up --name other` makes it")

@@ -13,8 +13,9 @@ from infra.dashboards.catalogue import DASHBOARDS
 from infra.paths import SQL
 from infra.postdeploy import migration_steps
 from infra.postdeploy.migrations import migration_files
+from infra.tenant_views import VIEWS
 from tests.engine.aws_engine import Engine
-from tests.engine.aws_world import World, aws_world
+from tests.engine.aws_world import READER_OF, World, aws_world
 from tests.providers.api.managed import TOKEN
 from tests.providers.api.systems import SESSION
 from tests.providers.standin import objects
@@ -68,6 +69,10 @@ def test_what_steps_opened_is_closed_and_nobody_else_was_called(world: World, de
 
 
 def test_no_secret_is_in_what_was_stored_or_shown(world: World, dev: Engine) -> None:
+    _no_secret_is_known(world, dev)
+
+
+def _no_secret_is_known(world: World, dev: Engine) -> None:
     state = world.cloud.state
     known = {f"grafana token {token[-4:]}": token for token in world.workspaces.tokens}
     for item in state.all("aws:secretsmanager/secretVersion:SecretVersion"):
@@ -150,6 +155,32 @@ def test_a_bigger_machine_is_stopped_and_started_in_place(world: World, dev: Eng
     assert [op.name for op in world.cloud.operations("update", INSTANCE)] == ["clickhouse-1"]
     assert not any("clickhouse-1" in name for op in ("replace", "delete", "create") for name in ran.changed.get(op, []))
     assert world.nodes.applied[-1].node == "clickhouse-1"
+
+
+def test_a_tenant_s_reader_comes_with_user_views_and_folder(world: World, dev: Engine) -> None:
+    (grafana,) = world.workspaces.grafana.values()
+    grafana.teams["Acme"], before = 4, set(grafana.dashboards)
+    dev.configure(tenantReaders=[READER_OF], tenantTeams={READER_OF: "Acme"})
+    ran = dev.up()
+    assert ran.ok, ran.output
+    node = world.nodes.applied[-1]
+    assert (
+        "<definer-acme>" in node.files["files/etc/clickhouse-server/users.xml"]
+        and "reader-acme" in node.plan["secrets"]["users"]
+    )
+    assert world.rows("SELECT count() FROM system.tables WHERE name LIKE '%_of_acme'") == str(len(VIEWS))
+    assert world.clickhouse.post("SELECT count() FROM spans_of_acme", user="reader-acme").text.strip() == "0"
+    own = "agent-telemetry-dev-of-acme"
+    assert grafana.permissions == {own: [{"teamId": 4, "permission": 1}]}
+    source = grafana.data_sources[own]
+    assert source["jsonData"]["username"] == "reader-acme"
+    password = source["secureJsonData"]["password"]
+    assert password not in {
+        other["secureJsonData"]["password"] for uid, other in grafana.data_sources.items() if uid != own
+    }
+    assert {grafana.dashboards[uid]["meta"]["folderUid"] for uid in set(grafana.dashboards) - before} == {own}
+    _no_secret_is_known(world, dev)
+    assert dev.up().changed == {}
 
 
 def test_what_aws_never_makes_smaller_is_refused_in_the_preview_all_at_once(world: World, dev: Engine) -> None:

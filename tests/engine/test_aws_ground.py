@@ -69,7 +69,7 @@ def test_msk_is_asked_for_one_thing_at_a_time(deployed: Deployed) -> None:
     order = [
         item.type.rsplit(":", 1)[-1] for item in deployed.cloud.operations("create") if item.type.startswith("aws:msk/")
     ]
-    assert order == ["Configuration", "Cluster", "ScramSecretAssociation", "Topic", "Topic"]
+    assert order == ["Configuration", "Cluster", *["SingleScramSecretAssociation"] * 3, "Topic", "Topic"]
 
 
 def test_a_second_up_after_a_refresh_changes_nothing(deployed: Deployed) -> None:

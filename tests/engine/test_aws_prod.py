@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import yaml
 
+from infra.paths import CONFIGS
 from tests.engine.aws_engine import Engine, Run, example_values
 from tests.engine.aws_world import World, aws_world
 
 pytestmark = pytest.mark.timeout(900)
 INSTANCE, VOLUME = "aws:ec2/instance:Instance", "aws:ebs/volume:Volume"
 ATTACHMENT, APPLIED = "aws:ec2/volumeAttachment:VolumeAttachment", "pulumi-python:dynamic/aws:Applied"
+CLUSTER, TOPIC, SERVICE = "aws:msk/cluster:Cluster", "aws:msk/topic:Topic", "aws:ecs/service:Service"
 SERVERS = [f"clickhouse-{number}" for number in (1, 2, 3)]
 KEEPERS = [f"keeper-{number}" for number in (1, 2, 3)]
 
@@ -25,12 +29,15 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.fixture(scope="module")
 def prod(world: World) -> Engine:
-    return world.engine("prod")
+    """The stack as it is committed, but for a Kafka that can be upgraded."""
+    made = world.engine("prod")
+    made.configure(kafkaVersion="4.0.x.kraft")
+    return made
 
 
 def order(ran: Run) -> list[str]:
     """The nodes that the command touched, in their order. Fails when a second one was touched before the first served."""
-    steps = [step for step in ran.of(INSTANCE, ATTACHMENT, APPLIED) if step.op != "same"]
+    steps = [step for step in ran.of(INSTANCE, ATTACHMENT, APPLIED) if step.op not in ("same", "refresh")]
     touched: list[str] = []
     for step in steps:
         node = "-".join(step.name.split("-")[:2])
@@ -104,6 +111,54 @@ def test_another_image_replaces_node_after_node_and_no_volume(world: World, prod
     assert {item.id for item in world.cloud.state.all(VOLUME)} == volumes
     assert {item.get("volumeId") for item in world.cloud.state.all(ATTACHMENT)} == volumes
     assert int(world.rows("SELECT count() FROM telemetry.spans_raw")) >= int(rows)
+
+
+def test_a_node_that_is_gone_is_made_anew_with_its_volumes(world: World, prod: Engine) -> None:
+    volumes = {item.id for item in world.cloud.state.all(VOLUME)}
+    (lost,) = [item for item in world.cloud.state.all(INSTANCE) if item.get("tags")["Name"].endswith("-clickhouse-2")]
+    for item in world.cloud.state.all(ATTACHMENT):
+        if item.get("instanceId") == lost.id:
+            world.cloud.state.remove(ATTACHMENT, item.id)
+    world.cloud.state.remove(INSTANCE, lost.id)
+    world.cloud.forget_operations()
+    ran = prod.up(refresh=True)
+    assert ran.ok, ran.output
+    assert [op.name for op in world.cloud.operations("create", INSTANCE)] == ["clickhouse-2"]
+    assert order(ran) == ["clickhouse-2"] and world.nodes.applied[-1].node == "clickhouse-2"
+    assert {item.id for item in world.cloud.state.all(VOLUME)} == volumes
+    assert {item.get("volumeId") for item in world.cloud.state.all(ATTACHMENT)} == volumes
+
+
+def test_newer_versions_go_broker_keeper_server_collector(
+    world: World, prod: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """One `up` for all three: what stands on another part is touched once that one is done (docs/operations.md)."""
+    newer = {"clickhouse": "26.9.1.1", "collector-image": "0.161.0"}
+    versions = yaml.safe_load((CONFIGS / "versions.yaml").read_text())
+    for name, version in newer.items():
+        versions["deployed"][name]["version"] = version
+    (tmp_path / "versions.yaml").write_text(yaml.safe_dump(versions))
+    monkeypatch.setattr("infra.guard.CONFIGS", tmp_path)
+    world.cloud.forget_operations()
+    before = len(world.nodes.applied)
+    prod.configure(kafkaVersion="4.1.x.kraft")
+    ran = prod.up()
+    assert ran.ok, ran.output
+    (cluster,) = world.cloud.operations("update", CLUSTER)
+    assert cluster.changed == ("kafkaVersion",), "in place"
+    for type_ in (CLUSTER, TOPIC, INSTANCE, VOLUME):
+        assert world.cloud.operations("create", type_) == world.cloud.operations("delete", type_) == []
+    assert order(ran) == [*KEEPERS, *SERVERS]
+    applied = world.nodes.applied[before:]
+    assert [apply.node for apply in applied] == [*KEEPERS, *SERVERS]
+    assert {apply.plan["version"] for apply in applied} == {newer["clickhouse"]}
+    (service,) = [item for item in world.cloud.operations("update", SERVICE) if item.name == "collector-service"]
+    assert service.changed == ("taskDefinition",), "rolled, not replaced"
+    kafka = ran.moment("end", "kafka-cluster")
+    assert kafka < ran.moment("begin", "keeper-1-applied") and kafka < ran.moment("begin", "collector-service")
+    proven = ran.moment("begin", "canary")
+    assert all(ran.moment("end", name) < proven for name in ("clickhouse-3-applied", "collector-rollout"))
+    assert prod.up().changed == {}, "nothing is left to do"
 
 
 def test_a_destroy_is_refused_while_protect_is_set(world: World, prod: Engine) -> None:

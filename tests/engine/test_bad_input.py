@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.process import port_holder
+from infra.local.ports import port_holder
 from infra.local.supervisor import Control
 from tests.stack import Stack, local_stack
 

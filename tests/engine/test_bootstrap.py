@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ import pytest
 import yaml
 from moto.server import ThreadedMotoServer
 
-from infra.aws.bootstrap.state import STATE_KEY
+from infra.aws.bootstrap.state import STACKS_PREFIX, STATE_KEY
 from infra.paths import ROOT
 from tests.providers.cloud import StandInCloud
 from tests.stack import copy_of_the_tree
@@ -41,23 +43,27 @@ class Account:
             **os.environ,
             **self.cloud.environment,
             "AWS_ENDPOINT_URL_S3": self.endpoint,
+            "AWS_ENDPOINT_URL_IAM": self.endpoint,
             "PYTHONPATH": str(self.tree),
             "COLUMNS": "200",
         }
 
     @property
     def s3(self) -> Any:
+        return self.client("s3")
+
+    def client(self, service: str) -> Any:
         return boto3.client(
-            "s3",
+            service,
             region_name="eu-central-1",
             endpoint_url=self.endpoint,
             aws_access_key_id="stand-in",
             aws_secret_access_key="stand-in",
         )
 
-    def bootstrap(self, command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def bootstrap(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            [sys.executable, "-m", "infra.cli", "bootstrap", command],
+            [sys.executable, "-m", "infra.cli", "bootstrap", *words],
             cwd=self.tree,
             env=self.environment,
             capture_output=True,
@@ -92,7 +98,8 @@ def account(folder: Path) -> Iterator[Account]:
         made = Account(StandInCloud(folder), tree, f"http://{host}:{port}")
         made.configure(account=ACCOUNT, repository="acme/telemetry")
         # AWS has the bucket once the engine has made it; the two stand-ins don't know each other.
-        made.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+        with suppress(made.s3.exceptions.BucketAlreadyOwnedByYou):  # moto's objects are the whole process's
+            made.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
         yield made
     finally:
         server.stop()
@@ -119,9 +126,51 @@ def test_a_preview_makes_nothing(aws: Account) -> None:
     assert not aws.cloud.left() and not aws.objects()
 
 
+def test_a_destroy_after_a_preview_makes_nothing_either(aws: Account) -> None:
+    aws.cloud.forget_operations()
+    assert "nothing was up" in aws.bootstrap("destroy").stdout
+    assert not aws.cloud.operations("create") and not aws.files()
+
+
+@pytest.mark.parametrize(
+    ("call", "values", "undo", "said"),
+    [
+        (
+            "create_open_id_connect_provider",
+            {"Url": "https://token.actions.githubusercontent.com", "ClientIDList": ["sts.amazonaws.com"]},
+            lambda made: (
+                "delete_open_id_connect_provider",
+                {"OpenIDConnectProviderArn": made["OpenIDConnectProviderArn"]},
+            ),
+            "set `oidcProviderArn: arn:aws:iam::",
+        ),
+        (
+            "create_role",
+            {"RoleName": "agent-telemetry-preview", "AssumeRolePolicyDocument": "{}"},
+            lambda made: ("delete_role", {"RoleName": made["Role"]["RoleName"]}),
+            "the account has the role agent-telemetry-preview already",
+        ),
+    ],
+    ids=["provider", "role"],
+)
+def test_what_an_account_can_have_once_is_asked_for_first(
+    aws: Account, call: str, values: dict[str, Any], undo: Any, said: str
+) -> None:
+    iam = aws.client("iam")
+    made = getattr(iam, call)(**values)
+    try:
+        aws.cloud.forget_operations()
+        done = aws.bootstrap("up", check=False)
+        assert done.returncode == 1 and said in done.stderr, done.stderr
+        assert not aws.cloud.operations("create")
+    finally:
+        operation, arguments = undo(made)
+        getattr(iam, operation)(**arguments)
+
+
 def test_up_moves_its_state_into_the_bucket_that_it_made(aws: Account) -> None:
     said = aws.bootstrap("up").stdout
-    assert aws.cloud.state.all("aws:s3/bucket:Bucket") and len(aws.cloud.state.all("aws:iam/role:Role")) == 3
+    assert aws.cloud.state.all("aws:s3/bucket:Bucket") and len(aws.cloud.state.all("aws:iam/role:Role")) == 4
     assert STATE_KEY in aws.objects() and not aws.files()
     assert f"pulumi login 's3://{BUCKET}?region=eu-central-1'" in said
     assert "pulumi stack init prod --secrets-provider 'awskms://alias/agent-telemetry-bootstrap" in said
@@ -138,7 +187,7 @@ def test_a_second_up_finds_its_state_there_and_changes_nothing(aws: Account) -> 
 
 def test_a_changed_setting_is_a_change_of_what_it_touches(aws: Account) -> None:
     aws.cloud.forget_operations()
-    aws.configure(environments={"dev": ["dev", "pr-*"], "prod": ["prod"], "stage": ["stage"]})
+    aws.configure(environments={"dev": ["dev"], "prod": ["prod"], "reap": ["dev"], "stage": ["stage"]})
     aws.bootstrap("up")
     assert [item.name for item in aws.cloud.operations("create", "aws:iam/role:Role")] == ["deploy-stage"]
     assert not aws.cloud.operations("delete")
@@ -154,12 +203,38 @@ def test_a_move_that_was_cut_off_is_completed_by_the_next_command(aws: Account) 
     assert STATE_KEY in aws.objects() and not aws.files()
 
 
+def test_what_somebody_else_previewed_before_is_no_second_state(aws: Account) -> None:
+    (folder,) = (aws.tree / ".telemetry").glob("bootstrap-*")
+    left = folder / "state" / STATE_KEY
+    left.parent.mkdir(parents=True, exist_ok=True)
+    left.write_text(
+        '{"version": 3, "checkpoint": {"stack": "organization/agent-telemetry-bootstrap/bootstrap", "latest": null}}'
+    )
+    aws.bootstrap("up")
+    assert STATE_KEY in aws.objects() and not aws.files()
+
+
+def test_a_killed_command_s_lock_is_named_with_what_clears_it(aws: Account) -> None:
+    lock = {"pid": 1, "username": "ann", "hostname": "gone", "timestamp": "2026-11-30T00:00:00Z"}
+    key = ".pulumi/locks/organization/agent-telemetry-bootstrap/bootstrap/5b1b2c1e-0000-4000-8000-000000000000.json"
+    aws.s3.put_object(Bucket=BUCKET, Key=key, Body=json.dumps(lock).encode())
+    done = aws.bootstrap("up", check=False)
+    assert done.returncode == 1 and "`telemetry bootstrap unlock --yes` takes its lock away" in done.stderr, done.stderr
+    assert "say --yes" in aws.bootstrap("unlock", check=False).stderr and key in aws.objects()
+    assert "unlocked" in aws.bootstrap("unlock", "--yes").stdout and key not in aws.objects()
+    aws.bootstrap("up")
+
+
 def test_a_destroy_is_refused_while_a_stacks_state_is_in_the_bucket(aws: Account) -> None:
     key = ".pulumi/stacks/agent-telemetry/prod.json"
     aws.s3.put_object(Bucket=BUCKET, Key=key, Body=b'{"checkpoint": {"latest": {"resources": [{"urn": "urn"}]}}}')
     before = len(aws.cloud.left())
     done = aws.bootstrap("destroy", check=False)
     assert done.returncode == 1 and "agent-telemetry/prod" in done.stderr and "Destroy them first" in done.stderr
+    packed = gzip.compress(b'{"checkpoint": {"latest": {"resources": [{"urn": "urn"}]}}}')
+    aws.s3.put_object(Bucket=BUCKET, Key=f"{STACKS_PREFIX}agent-telemetry/packed.json.gz", Body=packed)
+    assert "agent-telemetry/packed, agent-telemetry/prod" in aws.bootstrap("destroy", check=False).stderr
+    aws.s3.delete_object(Bucket=BUCKET, Key=f"{STACKS_PREFIX}agent-telemetry/packed.json.gz")
     assert len(aws.cloud.left()) == before and STATE_KEY in aws.objects()
     aws.s3.put_object(Bucket=BUCKET, Key=key, Body=b'{"checkpoint": {"latest": {}}}')  # a stack that was destroyed
 
@@ -168,3 +243,13 @@ def test_a_destroy_moves_it_back_first_and_leaves_nothing(aws: Account) -> None:
     aws.bootstrap("destroy")
     assert not aws.cloud.left() and not aws.objects() and not aws.files()
     assert "nothing was up" in aws.bootstrap("destroy").stdout
+
+
+def test_a_destroy_takes_what_a_failed_up_made_and_makes_no_more(tmp_path: Path) -> None:
+    with account(tmp_path) as aws:
+        for number in (1, 2):
+            aws.cloud.fail("create", type="aws:iam/role:Role", urn="::deploy-prod", nth=number)
+        assert aws.bootstrap("up", check=False).returncode == 1 and aws.cloud.left() and aws.files()
+        aws.cloud.forget_operations()
+        aws.bootstrap("destroy")
+        assert not aws.cloud.operations("create") and not aws.cloud.left() and not aws.files()

@@ -9,10 +9,13 @@ from typing import Any
 import pulumi
 import pytest
 from pulumi import automation
+from pulumi.automation._stack import StackInitMode
 
 from infra.automation import KnownCommand, environment
 from infra.aws.floors import Floors
+from infra.cli.engine import Counted
 from infra.local.toolchain import ensure
+from tests.providers.cloud import QuickStack, QuickWorkspace
 
 DEPLOYED = {"kafkaVersion": "3.9.x.kraft", "kafkaBrokersPerZone": 2, "clickhouseHotGiB": 100}
 REASONS = {"kafkaZones": "brokers can't move"}
@@ -25,12 +28,14 @@ class Run:
         tools = ensure(["pulumi"])
         (folder / "state").mkdir()
         env = {**environment("floors", tools.pulumi_root), "PULUMI_BACKEND_URL": (folder / "state").as_uri()}
-        options = automation.LocalWorkspaceOptions(
+        workspace = QuickWorkspace(
             work_dir=str(folder),
+            program=lambda: None,
             env_vars={**env, "PULUMI_HOME": str(folder / "home")},
+            project_settings=automation.ProjectSettings(name="floors", runtime="python"),
             pulumi_command=KnownCommand(tools),
         )
-        self.stack = automation.create_stack("floors", project_name="floors", program=lambda: None, opts=options)
+        self.stack = QuickStack("floors", workspace, StackInitMode.CREATE)
 
     def program(self, floors: dict[str, Any], zones: int, lifted: list[str]) -> Callable[[], None]:
         def declare() -> None:
@@ -40,8 +45,9 @@ class Run:
         return declare
 
     def up(self, floors: dict[str, Any], zones: int = 2, lifted: tuple[str, ...] = ()) -> dict[str, int]:
-        result = self.stack.up(program=self.program(floors, zones, list(lifted)))
-        return {str(key): count for key, count in (result.summary.resource_changes or {}).items()}
+        counted = Counted()
+        self.stack.up(program=self.program(floors, zones, list(lifted)), on_event=counted.take)
+        return counted.changes
 
     def preview(self, floors: dict[str, Any], zones: int = 2) -> None:
         self.stack.preview(program=self.program(floors, zones, []))

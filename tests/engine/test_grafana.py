@@ -5,18 +5,19 @@ from __future__ import annotations
 
 import copy
 import io
-import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import pulumi
 import pytest
 from pulumi import automation
+from pulumi.automation._stack import StackInitMode
 from rich.console import Console
 
 from infra import pipeline
-from infra.automation import engine_environment
+from infra.automation import KnownCommand, engine_environment
+from infra.cli.engine import Counted
 from infra.cli.pending import PendingMigrations
 from infra.config import PROJECT, file_settings
 from infra.dashboards import catalogue
@@ -25,9 +26,12 @@ from infra.endpoints import ClickHouseEndpoint, GrafanaEndpoint, Parts
 from infra.local.toolchain import ensure
 from infra.paths import ROOT
 from infra.settings import parse_settings
+from infra.tenant_views import reader
+from tests.forks import STEPS, command
 from tests.grafana_alerting_stub import AlertingGrafana
 from tests.grafana_steps import CLICKHOUSE
 from tests.grafana_stub import serving
+from tests.providers.cloud import QuickStack, QuickWorkspace
 
 pytestmark = pytest.mark.timeout(600)
 UID = f"{PROJECT}-dev"
@@ -37,7 +41,7 @@ GROUPS = build_rule_groups(UID)
 PYTHON = """#!/bin/sh
 # The interpreter that the engine starts for dynamic resources: -u -m pulumi.dynamic ADDRESS.
 shift 3
-exec "{python}" -u -m tests.engine.grafana_dynamic "$@"
+exec {steps} "$@"
 """
 
 
@@ -48,12 +52,20 @@ class Engine:
     stack: automation.Stack
     lines: list[str] = field(default_factory=list)
 
-    def run(self, command: str, **options: Any) -> dict[str, int]:
+    def run(
+        self, command: str, on_event: Callable[[automation.EngineEvent], Any] | None = None, **options: Any
+    ) -> dict[str, int]:
         """How many resources were created, updated …; raises CommandError."""
+        changes = Counted()
+
+        def event(seen: automation.EngineEvent) -> None:
+            changes.take(seen)
+            if on_event is not None:
+                on_event(seen)
+
         self.lines.clear()
-        ran = getattr(self.stack, command)(on_output=self.lines.append, color="never", **options)
-        changes = ran.change_summary if command == "preview" else ran.summary.resource_changes
-        return {str(getattr(op, "value", op)): count for op, count in (changes or {}).items()}
+        getattr(self.stack, command)(on_output=self.lines.append, color="never", on_event=event, **options)
+        return changes.changes
 
     def preview(self, diff: bool = False, **options: Any) -> str:
         """What `telemetry preview` prints below the engine's lines."""
@@ -74,7 +86,8 @@ def grafana() -> Iterator[AlertingGrafana]:
 def engine(grafana: AlertingGrafana, tmp_path_factory: pytest.TempPathFactory) -> Engine:
     folder = tmp_path_factory.mktemp("grafana")
     python = folder / "python-for-steps"
-    python.write_text(PYTHON.format(python=sys.executable))
+    steps = command((*STEPS, "pytest", "tests.grafana_steps"), "tests.engine.grafana_dynamic")
+    python.write_text(PYTHON.format(steps=steps))
     python.chmod(0o755)
     (folder / "state").mkdir()
 
@@ -83,6 +96,10 @@ def engine(grafana: AlertingGrafana, tmp_path_factory: pytest.TempPathFactory) -
         dashboards = ClickHouseEndpoint(
             **cast(Any, address), schema_folder=pulumi.Output.from_input(""), access={"class": "known", "args": {}}
         )
+        readers = {
+            tenant: replace(dashboards, user=pulumi.Output.from_input(reader(tenant)))
+            for tenant in CHOSEN["settings"].tenantReaders
+        }
         access = {"class": "token", "args": {"token": "glsa_test"}}
         parts = Parts(
             kafka=cast(Any, None),
@@ -92,12 +109,13 @@ def engine(grafana: AlertingGrafana, tmp_path_factory: pytest.TempPathFactory) -
             topics=[],
             grafana=GrafanaEndpoint(url=pulumi.Output.from_input(grafana.url), access=access),
             dashboards=dashboards,
+            readers=readers,
         )
         pipeline.show(CHOSEN["settings"], "dev", parts, [])
 
-    root = ensure(["pulumi"]).pulumi_root
+    tools = ensure(["pulumi"])
     environment = {
-        **engine_environment(root),
+        **engine_environment(tools.pulumi_root),
         "PULUMI_BACKEND_URL": (folder / "state").as_uri(),
         "PULUMI_CONFIG_PASSPHRASE": "test",
         "PULUMI_HOME": str(folder / "home"),
@@ -106,11 +124,14 @@ def engine(grafana: AlertingGrafana, tmp_path_factory: pytest.TempPathFactory) -
         "PYTHONPATH": str(ROOT),
         "GRAFANA_TEST_FOLDER": str(folder),
     }
-    options = automation.LocalWorkspaceOptions(
-        work_dir=str(folder), env_vars=environment, pulumi_command=automation.PulumiCommand(str(root))
+    workspace = QuickWorkspace(
+        work_dir=str(folder),
+        program=program,
+        env_vars=environment,
+        project_settings=automation.ProjectSettings(name=PROJECT, runtime="python"),
+        pulumi_command=KnownCommand(tools),
     )
-    stack = automation.create_or_select_stack("dev", project_name=PROJECT, program=program, opts=options)
-    return Engine(stack)
+    return Engine(QuickStack("dev", workspace, StackInitMode.CREATE))
 
 
 def contents(grafana: AlertingGrafana) -> dict[str, Any]:
@@ -228,6 +249,32 @@ def test_contact_points_come_before_the_rules_that_name_them_and_go_after(
     monkeypatch.undo()
     assert engine.run("up")["delete"] == 3
     assert grafana.contacts == {} and not any("notification_settings" in rule for rule in grafana.rules.values())
+
+
+def test_a_tenant_in_the_setting_gets_its_own_and_loses_it_with_the_setting(
+    engine: Engine, grafana: AlertingGrafana, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.run("up")
+    before, own = contents(grafana), f"{UID}-of-acme"
+    told = {"tenantReaders": ["acme", "globex"], "tenantTeams": {"acme": "Acme"}}
+    monkeypatch.setitem(CHOSEN, "settings", parse_settings({**file_settings("dev").model_dump(), **told}, "dev"))
+    assert "\n+ dashboard Agents: cost (acme) (" in engine.preview()
+    with pytest.raises(automation.CommandError, match="no team called Acme"):
+        engine.run("up")
+    assert contents(grafana) == before, "said before anything is written"
+    grafana.teams["Acme"] = 7
+    engine.run("up")
+    assert grafana.permissions == {own: [{"teamId": 7, "permission": 1}], f"{UID}-of-globex": []}
+    assert set(grafana.data_sources) == {UID, own, f"{UID}-of-globex"} == set(grafana.folders)
+    assert set(engine.run("up", refresh=True, run_program=True)) == {"same"}
+    grafana.permissions[own].append({"role": "Viewer", "permission": 1})
+    grafana.data_sources[own]["jsonData"]["username"] = "dashboards"
+    assert engine.run("up", refresh=True, run_program=True)["update"] == 2
+    assert grafana.permissions[own] == [{"teamId": 7, "permission": 1}]
+    assert grafana.data_sources[own]["jsonData"]["username"] == "reader-acme"
+    monkeypatch.undo()
+    engine.run("up")
+    assert contents(grafana) == before
 
 
 def test_other_people_s_folders_are_not_touched_and_down_leaves_them(engine: Engine, grafana: AlertingGrafana) -> None:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
+from typing import Any
 
 import psutil
 import pytest
+from confluent_kafka import Producer
 
 from infra.local.supervisor import Control, daemon_pid, wait_for
 from infra.paths import ROOT
+from infra.worker.positions import read_positions
 from tests.engine.plain_cli import plain_cli
 from tests.stack import Stack, copy_of_the_tree, local_stack
+from tests.workload import requests
 
 pytestmark = pytest.mark.timeout(600)
 PARTS = ("kafka", "clickhouse", "collector", "worker", "dashboards")
@@ -102,7 +108,19 @@ def test_a_second_up_changes_nothing_and_keeps_the_recorded_delay(stack: Stack) 
     before = [pid_of(stack, part) for part in PARTS]
     shown = stack.telemetry("up").stdout
     assert unchanged(shown), shown
+    assert len(shown.splitlines()) < 25 and "Migration" not in shown, "what does not change is counted, not listed"
     assert [pid_of(stack, part) for part in PARTS] == before
+
+
+def test_commands_say_their_result_as_json_and_nothing_else(stack: Stack) -> None:
+    said = json.loads(stack.telemetry("up", "--json").stdout)
+    assert said["stack"] == stack.name and said["changes"].keys() == {"same"} and said["outputs"]["otlpHttp"]
+    said = json.loads(stack.telemetry("status", "--json").stdout)
+    assert {part["part"] for part in said["parts"]} == set(PARTS) and said["down"] == [] and said["problem"] == ""
+    said = json.loads(stack.telemetry("doctor", "--json").stdout)
+    found = {check["name"]: check["state"] for check in said["checks"]}
+    assert said["failed"] == [] and found["parts"] == found["ports"] == found["last up"] == found["ClickHouse"] == "ok"
+    assert json.loads(stack.telemetry("query", "SELECT 1 AS one", "--json").stdout)["data"] == [{"one": 1}]
 
 
 def test_the_tree_stays_clean(stack: Stack) -> None:
@@ -129,6 +147,24 @@ def test_a_plain_pulumi_cli_runs_the_same_program_on_the_same_state(stack: Stack
     assert "2 updated" in shown, shown
     after = stack.telemetry("up").stdout
     assert "updated" not in after.split("Resources:")[-1], after
+
+
+def test_new_partitions_are_read_within_seconds(stack: Stack) -> None:
+    before = stack.settings.kafkaPartitions
+    stack.configure(kafkaPartitions=before + 2)
+    shown = stack.telemetry("up").stdout
+    assert "2 updated" in shown, shown
+    producer = Producer({"bootstrap.servers": stack.kafka.bootstrap_servers})
+    producer.produce("otel-spans", requests(2_000)[0], partition=before + 1)
+    assert producer.flush(30) == 0
+
+    def read() -> bool:
+        found = {at.partition: at for at in read_positions(stack.kafka) if at.topic == "otel-spans"}
+        return found[before + 1].committed == 1
+
+    assert wait_for(read, 40), "librdkafka by itself looks for new partitions every 5 minutes"
+    rows = f"SELECT count() > 0 FROM telemetry.spans_raw WHERE partition = {before + 1}"
+    assert stack.telemetry("query", rows, "-f", "TSV").stdout.strip() == "1"
 
 
 def test_a_killed_part_is_restarted_by_supervisor(stack: Stack) -> None:
@@ -167,6 +203,35 @@ def test_two_clones_run_side_by_side(stack: Stack, clone: Stack) -> None:
         pid_of(clone, part) for part in processes(clone)
     )
     assert unchanged(clone.telemetry("up").stdout)
+
+
+def test_a_further_pipeline_with_an_end_lives_beside_the_first_and_is_reaped(clone: Stack) -> None:
+    environment = clone.process_options["env"] | {"PULUMI_HOME": str(clone.root / "home")}
+    for name in ("PULUMI_BACKEND_URL", "PULUMI_ACCESS_TOKEN"):
+        environment.pop(name, None)
+
+    def ephemeral(*words: str) -> Any:
+        command = [sys.executable, "-m", "infra.cli", "ephemeral", *words, "--json"]
+        done = subprocess.run(command, cwd=clone.root, env=environment, capture_output=True, text=True, timeout=500)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads(done.stdout)
+
+    made = ephemeral(
+        "up", "pr-7", "--local", "--ttl", "1h", "--owner", "me", "--env-file", str(clone.root / "agents.env")
+    )
+    second = Stack("pr-7", clone.root)
+    assert processes(second) == processes(clone) == dict.fromkeys(PARTS, "RUNNING")
+    assert made["outputs"]["otlpHttp"] in (clone.root / "agents.env").read_text()
+    assert made["outputs"]["otlpHttp"] != f"http://127.0.0.1:{clone.settings.otlpHttpPort}"
+    (row,) = ephemeral("list")
+    assert (row["name"], row["where"], row["owner"], row["state"]) == ("pr-7", "here", "me", "up")
+    assert ephemeral("reap")["stacks"][0]["result"] == "kept"
+    pids = [info["pid"] for info in Control(second.run).processes().values()]
+    (gone,) = ephemeral("reap", "--closed", "7")["stacks"]
+    assert (gone["name"], gone["result"]) == ("pr-7", "removed")
+    assert not second.folder.exists() and not second.file.exists()
+    assert not any(psutil.pid_exists(pid) for pid in pids)
+    assert ephemeral("list") == [] and set(processes(clone).values()) == {"RUNNING"}
 
 
 def test_down_leaves_no_process_and_no_folder(stack: Stack) -> None:

@@ -31,6 +31,21 @@ def test_an_up_by_plan_does_what_the_preview_showed(stack: Stack, tmp_path: Path
     assert "Retention retention updated" in done.stdout and "violates plan" not in done.stdout, done.stdout
 
 
+def test_an_up_by_plan_that_failed_half_way_goes_on_by_the_same_plan(stack: Stack, tmp_path: Path) -> None:
+    plan = tmp_path / "plan.json"
+    stack.configure(kafkaRetentionHours=24, retentionRawDays=190)
+    stack.telemetry("preview", "--save-plan", str(plan))
+    stack.telemetry("query", "RENAME TABLE telemetry.dead_letters TO telemetry.away")
+    done = stack.telemetry("up", "--plan", str(plan), check=False)
+    said = done.stdout + done.stderr
+    assert done.returncode == 1 and "dead_letters" in said and "violates plan" not in said, said
+    stack.telemetry("query", "RENAME TABLE telemetry.away TO telemetry.dead_letters")
+    done = stack.telemetry("up", "--plan", str(plan))
+    assert "violates plan" not in done.stdout and "updated" in done.stdout, done.stdout
+    shown = stack.telemetry("preview").stdout
+    assert "to update" not in shown and "to create" not in shown, shown
+
+
 def test_what_the_plan_does_not_have_is_refused_and_not_done(stack: Stack, tmp_path: Path) -> None:
     plan = tmp_path / "plan.json"
     stack.configure(retentionContentDays=31)

@@ -34,6 +34,7 @@ from infra.paths import ROOT
 from tests.engine.aws_plugin import NODES
 from tests.engine.aws_world import PLUGIN
 from tests.engine.ssm_channel import AGENT, Channel
+from tests.forks import STANDIN, command
 from tests.providers.api.systems import SESSION
 from tests.providers.standin.cloud import FOLDER, Cloud, Resource
 
@@ -114,7 +115,7 @@ def world(
     if request.param == "real":
         program.symlink_to(real)
     else:
-        program.write_text(PLUGIN.format(root=ROOT, python=sys.executable))
+        program.write_text(PLUGIN.format(root=ROOT, plugin=command(STANDIN, "tests.engine.aws_plugin")))
         program.chmod(0o755)
     environment = {
         "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",

@@ -53,7 +53,7 @@ class World:
             "a_minute": 20,
             "failed": 0,
             "slow": 0,
-            "slow_ms": 60_000,
+            "slow_ms": 240_000,
             "unpriced": 0,
             "workflow": "",
             "usd": None,

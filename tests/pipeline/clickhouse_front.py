@@ -18,6 +18,7 @@ import urllib3
 from infra.local.clickhouse import command
 from infra.paths import CONFIGS
 from infra.templates import render
+from infra.tenant_views import VIEWS
 
 
 def free_port() -> int:
@@ -63,6 +64,7 @@ class Front:
             "dashboards_seconds": 30,
             "dashboards_networks": ["127.0.0.1", "::1"],
             "readers": self.readers,
+            "reader_views": VIEWS,
             "dashboards_password_sha256": "",
             "database": "telemetry",
         }

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 from clickhouse_connect.driver.client import Client
@@ -25,7 +27,7 @@ from infra.worker.audit import AuditReport, audit
 from infra.worker.blank_messages import blank_counter
 from infra.worker.positions import read_positions
 from tests import workload
-from tests.stack import Stack, local_stack
+from tests.stack import Stack, copy_of_the_tree, local_stack
 
 VISIBLE_SECONDS = 30.0
 """How long a test waits for what is usually there in half a second."""
@@ -191,6 +193,10 @@ def new_tenant() -> str:
 
 @contextmanager
 def running(**settings: Any) -> Iterator[Pipeline]:
-    """A stack of its own, with a client on its ClickHouse."""
-    with local_stack(settings) as stack, connect(stack.clickhouse, Direct()) as client:
+    """A stack of its own, with a client on its ClickHouse; its files are where the tests' are, in memory if they can be."""
+    with (
+        TemporaryDirectory(prefix="telemetry-", dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")) as folder,
+        local_stack(settings, root=copy_of_the_tree(Path(folder))) as stack,
+        connect(stack.clickhouse, Direct()) as client,
+    ):
         yield Pipeline(stack, client)

@@ -148,7 +148,7 @@ class Watched:
             ".card",
             "cards => cards.map(c => ({title: c.ariaLabel, type: c.dataset.type, state: c.dataset.state,"
             " text: c.querySelector('.card-body').innerText, drawn: c.querySelectorAll("
-            "'.uplot canvas, .stat-figure, .bar-row, tbody tr, .span-row, .logs li').length}))",
+            "'.uplot canvas, .stat-figure, .bar-row, tbody tr, .span-row, .logs li, .alerts li').length}))",
         )
 
     def figure(self, title: str) -> str:

@@ -39,11 +39,11 @@ def statements(text: str) -> list[str]:
     return [part.strip() for part in re.split(r";\s*(?:\n|$)", "\n".join(lines)) if part.strip()]
 
 
-def schema(encoding: str, **settings: Any) -> Iterator[str]:
-    """What makes all of our tables, with Null ones in place of Kafka's."""
+def schema(encoding: str, prefix: str = "", **settings: Any) -> Iterator[str]:
+    """What makes all of our tables, with Null ones in place of Kafka's. `prefix`: of the topics on shared brokers."""
     values = template_values(
         Settings.model_validate({"kafkaEncoding": encoding, **settings}),
-        KafkaAddress("127.0.0.1:9092"),
+        KafkaAddress("127.0.0.1:9092", prefix=prefix),
         str(CONFIGS / "otlp"),
     )
     values["kafka"]["engine"] = "null"
@@ -55,12 +55,15 @@ def schema(encoding: str, **settings: Any) -> Iterator[str]:
 class SchemaEngine:
     """An engine process with our tables, for one Kafka encoding."""
 
-    def __init__(self, folder: Path, encoding: str, site: Path | None = None, **settings: Any) -> None:
+    def __init__(
+        self, folder: Path, encoding: str, site: Path | None = None, prefix: str = "", **settings: Any
+    ) -> None:
+        self.prefix = prefix
         self.folder, self.encoding, self.offset, self.site = folder, encoding, 0, site
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "config.xml").write_text(STORAGE.format(folder=folder))
         self.start()
-        for statement in schema(encoding, **settings):
+        for statement in schema(encoding, prefix, **settings):
             self.query(statement)
 
     def start(self) -> None:
@@ -103,6 +106,6 @@ class SchemaEngine:
             extra += f", format_schema = '{CONFIGS / 'otlp' / 'otlp.proto'}:{schema}'"
         self.query(
             f"INSERT INTO telemetry.kafka_{topic} ({column}, _topic, _partition, _offset, _timestamp_ms) "
-            f"SELECT {column}, 'otel-{topic}', 0, {self.offset}, now64(3) FROM file('{path}', {format_name}) "
+            f"SELECT {column}, '{self.prefix}otel-{topic}', 0, {self.offset}, now64(3) FROM file('{path}', {format_name}) "
             f"SETTINGS optimize_on_insert = 0, use_structure_from_insertion_table_in_table_functions = 1, {extra}"
         )

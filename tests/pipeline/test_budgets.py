@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from clickhouse_connect.driver.client import Client
 
+from infra.local.supervisor import wait_for
 from infra.paths import SQL
+from infra.worker.backfill import backfill
 from infra.worker.budgets.body import Body
 from infra.worker.budgets.config import Budget
 from infra.worker.budgets.evaluate import Evaluate
+from infra.worker.keys import key_at
 from infra.worker.lease import Lease
+from infra.worker.repair import repair
 from infra.worker.statements import server_ms
 from tests.pipeline.budget_world import Call, forget, put, rows, trace
 from tests.pipeline.clickhouse_front import Front
@@ -193,6 +197,27 @@ def test_a_long_window_counts_what_was_before_the_last_minutes_too_and_once(
     assert rows(client, "SELECT count() FROM telemetry.budget_base") == [(1,)], "the base is not computed at each look"
 
 
+@pytest.mark.parametrize("by", ["backfill", "repair"])
+def test_what_a_backfill_or_a_repair_changes_counts_from_the_next_look_on(client: Client, by: str) -> None:
+    world = World(client, budget("model_calls", "tenant", window="6h", limit=10.0))
+    (first, *_) = put(client, *work("model_calls", 6, ago=3 * HOUR))
+    put(client, *work("model_calls", 6, ago=2 * HOUR))
+    client.command("TRUNCATE TABLE telemetry.cost_minute_data")
+    assert world.look() == [] == world.look()
+    assert first.start
+    if by == "backfill":
+        backfill(client, first.start - timedelta(minutes=1), first.start + timedelta(hours=2))
+    else:
+        hours = [first.start + timedelta(minutes=minutes) for minutes in range(-1, 63)]
+        repair(client, [key_at("acme", minute) for minute in hours])
+    # A look right after the base was computed leaves it for as long as ten times that took; the next one does not.
+    found = wait_for(lambda: world.look() or None, 60)
+    assert found and [event.data.used for event in found] == [12]
+    computed = rows(client, "SELECT uniqExact(computed) FROM telemetry.budget_base")
+    assert world.look() == []
+    assert rows(client, "SELECT uniqExact(computed) FROM telemetry.budget_base") == computed, "once, not at each look"
+
+
 def test_a_run_that_began_hours_ago_is_counted_whole_and_one_that_is_silent_is_left(client: Client) -> None:
     world = World(client, budget("spend_usd", "run", window="run", limit=10.0))
     put(client, *work("spend_usd", 8, run="long", ago=5 * HOUR), *work("spend_usd", 1, run="long", ago=30))
@@ -323,6 +348,24 @@ def test_what_is_used_is_shown_each_minute(client: Client) -> None:
     assert [tuple(row) for row in shown] == [("acme", 2, 10), ("globex", 5, 10)]
 
 
+def test_a_crossing_that_is_over_says_how_it_ended(client: Client) -> None:
+    query = (SQL / "queries" / "budgets.sql").read_text()
+    world = World(client, budget("model_calls", "run"), budget("model_calls", "tenant"))
+    put(client, *work("model_calls", 4, run="a"))
+    run, tenant = sorted(world.look(), key=lambda body: body.data.budget.scope)
+    for body in (run, tenant):
+        client.command(
+            f"INSERT INTO telemetry.budget_deliveries (event_id, at, outcome) SELECT '{body.id}', now64(3), 'delivered'"
+        )
+    put(client, Call(run="a", root=True))
+    assert [body.type for body in world.look(ended=True)] == ["budget.resolved"], "the run's"
+    found = {row[0]: row[10:] for row in rows(client, query)}
+    state, told, told_at, ended_at = found["model_calls of a run"]
+    assert (state, told) == ("ended with the run", "told") and ended_at > told_at > "2026"
+    state, told, told_at, ended_at = found["model_calls of a tenant"]
+    assert (state, told, ended_at) == ("open", "told", "") and told_at
+
+
 def test_what_the_command_line_asks_is_the_usage_with_the_last_crossing(client: Client) -> None:
     query = (SQL / "queries" / "budgets.sql").read_text()
     assert rows(client, query) == []
@@ -336,17 +379,15 @@ def test_what_the_command_line_asks_is_the_usage_with_the_last_crossing(client: 
         crossed[3] == 4
         and crossed[4] == pytest.approx(4 / 3)
         and crossed[8] == 1
-        and crossed[10:] == ("open", "not told yet")
+        and crossed[10:] == ("open", "not told yet", "", "")
     )
     assert found["tokens of a agent", "globex"][3:5] == (50, 0.5) and found["tokens of a agent", "globex"][8:] == (
         0,
-        "",
-        "",
-        "",
+        *[""] * 5,
     )
     for table in ("cost_minute_data", "runs_data"):
         client.command(f"TRUNCATE TABLE telemetry.{table}")
     put(client, *work("model_calls", 1))
     world.look(ended=True)
     (again,) = [row for row in rows(client, query) if row[0] == "model_calls of a tenant"]
-    assert again[3] == 1 and again[8] == 1 and again[10] == "over"
+    assert again[3] == 1 and again[8] == 1 and again[10] == "resolved"

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -15,36 +10,27 @@ from pathlib import Path
 from typing import Any, cast
 from xml.etree import ElementTree
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from infra.aws.clickhouse import names
 from infra.aws.clickhouse.backup import FULL, INCREMENT, complete, make
-from infra.aws.clickhouse.configuration import ServerValues, keeper_files, server_files
+from infra.aws.clickhouse.configuration import keeper_files
 from infra.errors import UserError
 from infra.local.toolchain import ensure
 from infra.local.toolchain.builds import OTHER_ENGINES
 from infra.paths import SQL
 from infra.postdeploy.grafana_source import QUERY_SECONDS
-from infra.settings import Settings, parse_settings
-
-REGION = "eu-central-1"
-DATA, BACKUPS = "data-bucket", "backup-bucket"
-KEEPERS = ["keeper-1.test", "keeper-2.test", "keeper-3.test"]
-
-
-def settings(**more: Any) -> Settings:
-    given = {"platform": "aws", "env": "dev", "collectorAuth": "jwt", "grafanaMode": "none", "collectorZoneId": "Z1"}
-    return parse_settings({**given, **more}, "test")
-
-
-def files(keepers: list[str] | None = None, **more: Any) -> dict[str, str]:
-    values = ServerValues("clickhouse-1", "clickhouse-1.test", ["10.80.0.0/16"], DATA, BACKUPS, keepers or [])
-    return server_files(settings(**more), values)
-
-
-GRAFANA = f"{names.SERVER_CONFIG}/users.d/20-grafana.xml"
+from tests.pipeline.node_engine import (
+    BACKUPS,
+    DATA,
+    GRAFANA,
+    KEEPERS,
+    Engine,
+    EngineError,
+    buckets_of,
+    files,
+    s3_that_answers,
+)
 
 
 def test_grafana_s_own_time_limit_lies_within_the_read_only_user_s() -> None:
@@ -57,108 +43,15 @@ def test_grafana_s_own_time_limit_lies_within_the_read_only_user_s() -> None:
     assert ElementTree.fromstring(files()[f"{names.SERVER_CONFIG}/config.xml"]).findtext(switch) == "true"
 
 
-class EngineError(Exception):
-    """What the engine said."""
-
-
-class Engine:
-    """A node's configuration in an engine of its own, below a folder, its S3 elsewhere."""
-
-    def __init__(self, folder: Path, s3: str, site: Path | None = None, **more: Any) -> None:
-        places = {names.SLOW: "slow", names.HOT: "hot", names.SERVER_CONFIG: "etc", names.LOGS: "log"}
-        for place in places.values():
-            (folder / place).mkdir(parents=True)
-
-        def moved(text: str) -> str:
-            for path, place in places.items():
-                text = text.replace(path, str(folder / place))
-            return re.sub(rf"https://([a-z-]+)\.s3\.{REGION}\.amazonaws\.com", rf"{s3}/\1", text)
-
-        given = {path: text for path, text in files(**more).items() if path.startswith(names.SERVER_CONFIG)}
-        # chdb reads its users before the switch that this one needs; a server does not.
-        del given[GRAFANA]
-        users = ["operator", *names.USERS]
-        digest = hashlib.sha256(b"x").hexdigest()
-        hidden = "".join(
-            f'<{user}><password remove="1"/><password_sha256_hex>{digest}</password_sha256_hex></{user}>'
-            for user in users
-        )
-        written = {
-            **given,
-            f"{names.SERVER_CONFIG}/users.d/90-passwords.xml": f"<clickhouse><users>{hidden}</users></clickhouse>",
-            f"{names.SERVER_CONFIG}/config.d/90-kafka.xml": (
-                "<clickhouse><kafka><sasl_username>u</sasl_username><sasl_password>p</sasl_password></kafka></clickhouse>"
-            ),
-            # The engine's only user here is `default`: it may everything, and be the others.
-            f"{names.SERVER_CONFIG}/config.d/99-test.xml": (
-                '<clickhouse><allow_impersonate_user replace="1">1</allow_impersonate_user></clickhouse>'
-            ),
-            f"{names.SERVER_CONFIG}/users.d/99-test.xml": (
-                '<clickhouse><users><default><grants replace="1"><query>GRANT ALL ON *.* WITH GRANT OPTION</query></grants>'
-                "</default></users></clickhouse>"
-            ),
-        }
-        for path, text in written.items():
-            target = Path(moved(path))
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(moved(text))
-        self.process = subprocess.Popen(
-            [sys.executable, Path(__file__).parent / "engine_process.py", folder / "hot", folder / "etc/config.xml"],
-            env={
-                **os.environ,
-                **({"PYTHONPATH": str(site)} if site else {}),
-                "AWS_ACCESS_KEY_ID": "x",
-                "AWS_SECRET_ACCESS_KEY": "x",
-            },
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def rows(self, sql: str) -> list[dict[str, Any]]:
-        assert self.process.stdin and self.process.stdout
-        self.process.stdin.write(json.dumps({"sql": sql}) + "\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
-        assert line, "the engine ended"
-        answer = json.loads(line)
-        if "error" in answer:
-            raise EngineError(answer["error"])
-        return answer["rows"]
-
-    def one(self, sql: str) -> Any:
-        (row,) = self.rows(sql)
-        (value,) = row.values()
-        return value
-
-    def query(self, sql: str) -> Any:
-        """As clickhouse-connect's client, for the backup job."""
-        return type("Result", (), {"result_rows": [list(row.values()) for row in self.rows(sql)]})
-
-    def stop(self) -> None:
-        assert self.process.stdin
-        self.process.stdin.close()
-        try:
-            self.process.wait(timeout=60)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-
-
 @pytest.fixture(scope="module")
 def s3() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with s3_that_answers() as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
 def buckets(s3: str) -> Any:
-    made = boto3.client("s3", endpoint_url=s3, region_name=REGION, aws_access_key_id="x", aws_secret_access_key="x")
-    for bucket in (DATA, BACKUPS):
-        made.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
-    return made
+    return buckets_of(s3)
 
 
 BUDGETS = sorted(
@@ -171,7 +64,7 @@ BUDGETS = sorted(
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory, s3: str, buckets: Any) -> Iterator[Engine]:
-    made = Engine(tmp_path_factory.mktemp("node"), s3)
+    made = Engine(tmp_path_factory.mktemp("node"), s3, tenantReaders=["acme"])
     made.rows("CREATE DATABASE telemetry")
     for table in ("spans_raw", "runs_data", "worker_results", "model_prices", *BUDGETS):
         made.rows(
@@ -223,10 +116,17 @@ class TestStorage:
 class TestUsers:
     def test_who_there_is_and_from_where(self, engine: Engine) -> None:
         found = {row["name"]: row for row in engine.rows("SELECT name, auth_type, host_ip FROM system.users")}
-        assert set(found) == {"default", "operator", *names.USERS}
-        for user in names.USERS:
+        assert set(found) == {"default", "operator", *names.USERS, "reader-acme", "definer-acme"}
+        for user in (*names.USERS, "reader-acme"):
             assert found[user]["auth_type"] == ["sha256_password"] and found[user]["host_ip"] == ["10.80.0.0/16"]
         assert found["operator"]["auth_type"] == ["sha256_password"] and found["operator"]["host_ip"] == []
+
+    def test_a_tenant_s_reader_has_a_quota(self, engine: Engine) -> None:
+        assert engine.one("SELECT apply_to_list FROM system.quotas WHERE name = 'readers'") == ["reader-acme"]
+        limits = (
+            "SELECT duration, max_queries, max_execution_time FROM system.quota_limits WHERE quota_name = 'readers'"
+        )
+        assert [[float(value) for value in row.values()] for row in engine.rows(limits)] == [[60, 3000, 300]]
 
     def test_default_may_only_load_dictionaries(self) -> None:
         text = files()[f"{names.SERVER_CONFIG}/users.d/10-services.xml"]
@@ -286,6 +186,19 @@ class TestUsers:
         [
             ("migrator", "CREATE TABLE ON telemetry.*", 1),
             ("migrator", "CREATE VIEW ON telemetry_tenant.*", 1),
+            ("migrator", "DROP VIEW ON telemetry_tenant.*", 1),
+            ("migrator", "SET DEFINER ON `definer-acme`", 1),
+            ("migrator", "SET DEFINER ON operator", 0),
+            ("migrator", "ALTER UPDATE ON telemetry.spans_raw", 1),
+            ("migrator", "SELECT ON system.mutations", 1),
+            ("worker", "SELECT ON telemetry.retention_changes", 1),
+            ("worker", "ALTER UPDATE ON telemetry.spans_raw", 0),
+            ("reader-acme", "SELECT ON telemetry_tenant.spans_of_acme", 1),
+            ("reader-acme", "SELECT ON telemetry_tenant.spans_of_globex", 0),
+            ("reader-acme", "SELECT ON telemetry_tenant.spans", 0),
+            ("reader-acme", "SELECT ON telemetry.spans_raw", 0),
+            ("reader-acme", "IMPERSONATE ON `definer-acme`", 0),
+            ("reader-acme", "CREATE TEMPORARY TABLE ON *.*", 0),
             ("migrator", "CREATE DATABASE ON other.*", 0),
             ("migrator", "CREATE USER ON *.*", 0),
             ("worker", "CREATE TABLE ON telemetry.*", 0),
@@ -301,7 +214,7 @@ class TestUsers:
     )
     def test_what_they_may_make(self, engine: Engine, user: str, grant: str, may: int) -> None:
         """Asked, not tried: in 26.1 EXECUTE AS checks no grant for CREATE."""
-        assert engine.one(f"EXECUTE AS {user} CHECK GRANT {grant}") == may
+        assert engine.one(f"EXECUTE AS `{user}` CHECK GRANT {grant}") == may
 
     def test_the_worker_may_write_what_its_statements_write(self) -> None:
         text = files()[f"{names.SERVER_CONFIG}/users.d/10-services.xml"]
@@ -336,6 +249,11 @@ class TestBackups:
         monkeypatch.setattr("infra.aws.clickhouse.backup.POLL_SECONDS", 0.05)
         engine.rows("CREATE DATABASE IF NOT EXISTS telemetry_tenant")
         engine.rows("CREATE VIEW telemetry_tenant.spans AS SELECT x FROM telemetry.spans_raw")
+        # Its definer is in the users' files; a tenant may have left the setting since.
+        engine.rows(
+            "CREATE VIEW telemetry_tenant.spans_of_acme DEFINER = `definer-acme` SQL SECURITY DEFINER "
+            "AS SELECT x FROM telemetry_tenant.spans"
+        )
         name = make(cast(Any, engine), buckets, BACKUPS, datetime(2026, 12, 10, tzinfo=UTC)).name
         other = Engine(tmp_path, s3)
         try:

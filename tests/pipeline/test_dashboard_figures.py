@@ -40,9 +40,14 @@ def grouped(rows: Iterable[SpanRow], key: Callable[[SpanRow], Any]) -> Groups:
     return dict(found)
 
 
-def by_point(rows: list[dict[str, Any]], name: str | None, figure: str) -> dict[Any, float]:
+def by_point(rows: list[dict[str, Any]], name: str | None, figure: str) -> dict[Any, Any]:
     """A time series' figures by point, and by name where it has one."""
-    return {(point(row["time"]), row[name]) if name else point(row["time"]): float(row[figure]) for row in rows}
+    return {
+        (point(row["time"]), row[name]) if name else point(row["time"]): None
+        if row[figure] is None
+        else float(row[figure])
+        for row in rows
+    }
 
 
 def between(found: float, durations: list[int], share: float) -> bool:
@@ -55,6 +60,27 @@ def between(found: float, durations: list[int], share: float) -> bool:
 
 def usd(rows: Iterable[SpanRow]) -> float:
     return float(sum(row.cost_usd or 0 for row in rows))
+
+
+def told(rows: Iterable[SpanRow]) -> tuple[str, float | None]:
+    """How much the cost of model calls tells, and the cost; none where nothing is known."""
+    made = list(rows)
+    if not any(row.cost_source == "unpriced" for row in made):
+        return "known", usd(made)
+    return ("at least", usd(made)) if usd(made) else ("unpriced", None)
+
+
+def told_usd(rows: Iterable[SpanRow]) -> float | None:
+    return told(rows)[1]
+
+
+def nearly(found: dict[Any, float | None], wanted: dict[Any, float | None]) -> bool:
+    """approx() that knows of nothing."""
+    known = {key: value for key, value in wanted.items() if value is not None}
+    nothing = {key for key, value in found.items() if value is None}
+    return nothing == wanted.keys() - known.keys() and {
+        key: value for key, value in found.items() if value is not None
+    } == pytest.approx(known)
 
 
 def calls(oracle: Oracle) -> list[SpanRow]:
@@ -96,8 +122,11 @@ def test_errors_traces_cost_and_tokens_over_time(world: World, oracle: Oracle) -
         {at: len({(row.tenant_id, row.trace_id) for row in rows}) / minutes for at, rows in points.items()}
     )
     models = grouped(calls(oracle), lambda row: (point(row.start_ns), row.lifted["model"]))
-    assert by_point(world.drawn("overview: Over time / Cost a minute by model"), "model", "usd") == pytest.approx(
-        {key: usd(rows) / minutes for key, rows in models.items()}
+    found = by_point(world.drawn("overview: Over time / Cost a minute by model"), "model", "usd")
+    assert None in found.values(), "an unpriced model is no free one"
+    assert nearly(
+        {key: value and value * minutes for key, value in found.items()},
+        {key: told_usd(rows) for key, rows in models.items()},
     )
     tokens = grouped(calls(oracle), lambda row: point(row.start_ns))
     for column, kind in (("input", "tokens_prompt"), ("output", "tokens_completion")):
@@ -117,7 +146,10 @@ def test_runs_a_minute_by_outcome(world: World, oracle: Oracle) -> None:
 
 def test_top_tenants_and_what_fails(world: World, oracle: Oracle) -> None:
     spent = {tenant: usd(rows) for tenant, rows in grouped(calls(oracle), lambda row: row.tenant_id).items()}
-    found = [(row["tenant"], row["usd"]) for row in world.drawn("overview: Slow, failing or expensive / Top tenants")]
+    assert all(spent.values()), "each has something that is known"
+    found = [
+        (row["tenant"], row["usd"]) for row in world.drawn("overview: What goes wrong, what is going on / Top tenants")
+    ]
     dearest = sorted(spent.items(), key=lambda item: (-item[1], item[0]))[:20]
     assert [tenant for tenant, _ in found] == [tenant for tenant, _ in dearest]
     assert dict(found) == pytest.approx(dict(dearest))
@@ -134,6 +166,80 @@ def test_top_tenants_and_what_fails(world: World, oracle: Oracle) -> None:
         everything, failed = failing[row["service"], row["operation"]]
         assert (int(row["spans_all"]), int(row["failed"])) == (everything, failed)
         assert row["error_rate"] == pytest.approx(failed / everything)
+
+
+def test_who_fails_is_slow_or_expensive_is_named_whoever_stands_out_first(world: World, oracle: Oracle) -> None:
+    runs: list[Any] = list(oracle.runs().values())
+    tools: dict[str, set[Any]] = defaultdict(set)
+    for row in oracle.spans:
+        if row.is_tool:
+            tools[row.lifted["tool_name"]].add((row.tenant_id, row.trace_id))
+    by_trace = grouped(calls(oracle), lambda row: (row.tenant_id, row.trace_id))
+
+    def made_in(keys: Iterable[Any]) -> list[SpanRow]:
+        return [row for key in keys for row in by_trace.get(key, [])]
+
+    def by_name(name: Callable[[Any], str]) -> dict[str, list[Any]]:
+        found: dict[str, list[Any]] = defaultdict(list)
+        for run in runs:
+            found[name(run)].append(run)
+        return found
+
+    def of_runs(name: Callable[[Any], str]) -> dict[str, tuple[int, int, list[int], list[SpanRow]]]:
+        return {
+            key: (
+                len(mine),
+                sum(run.outcome == "error" for run in mine),
+                [run.duration_ns for run in mine if run.outcome != "running"],
+                made_in((run.tenant_id, run.trace_id) for run in mine),
+            )
+            for key, mine in by_name(name).items()
+        }
+
+    def of_spans(groups: Groups, cost: Callable[[str], Iterable[SpanRow]]) -> dict[str, Any]:
+        return {
+            key: (len(rows), sum(row.is_error for row in rows), [row.duration_ns for row in rows], list(cost(key)))
+            for key, rows in groups.items()
+        }
+
+    models = grouped(calls(oracle), lambda row: row.lifted["model"])
+    called = grouped((row for row in oracle.spans if row.is_tool), lambda row: row.lifted["tool_name"])
+    for title, wanted in {
+        "Tenants": of_runs(lambda run: run.tenant_id),
+        "Workflows": of_runs(lambda run: run.workflow_id or "(none)"),
+        "Models": of_spans(models, models.__getitem__),
+        "Tools": of_spans(called, lambda tool: made_in(tools[tool])),
+    }.items():
+        rows = world.drawn(f"overview: Who is slow, failing or expensive / {title}")
+        assert len(rows) == min(20, len(wanted)), title
+        for row in rows:
+            name, failing, p95, cost, usd_, count = row.values()
+            everything, failed, durations, made = wanted[name]
+            assert int(count) == everything and failing == pytest.approx(failed / everything), (title, name)
+            assert between(p95, durations, 0.95), (title, name)
+            assert (cost, usd_) == (told(made)[0], pytest.approx(told(made)[1])), (title, name)
+        top = [next(iter(row.values())) for row in rows[:3]]
+        weight = {name: failed * failed / everything for name, (everything, failed, _, _) in wanted.items()}
+        assert max(weight, key=weight.__getitem__) in top, title
+        assert max(wanted, key=lambda name: told(wanted[name][3])[1] or 0) in top, title
+
+
+@pytest.mark.parametrize("name", ["tool", "model"])
+def test_a_chosen_tool_or_model_chooses_the_runs_that_called_it(world: World, oracle: Oracle, name: str) -> None:
+    rows = [row for row in oracle.spans if (row.is_tool if name == "tool" else row.is_inference)]
+    groups = grouped(rows, lambda row: row.lifted["tool_name" if name == "tool" else "model"])
+    least = min(groups, key=lambda key: len({row.trace_id for row in groups[key]}))
+    runs = {row.trace_id for row in groups[least]}
+    assert len(runs) < len(oracle.runs()) / 2
+    chosen: dict[str, Any] = {name: [least]}
+    nobody: dict[str, Any] = {name: ["nobody's"]}
+    (totals,) = world.drawn("agents: In short / Runs", None, **chosen)
+    assert int(totals["runs"]) == len(runs)
+    found = world.drawn("traces: Search / Traces", None, **chosen)
+    assert {row["trace_id"] for row in found} <= {run.hex() for run in runs} and len(found) == min(200, len(runs))
+    flows = world.drawn("agents: Slow, dear and going in circles / Workflows", None, **chosen)
+    assert sum(int(row["runs"]) for row in flows) == len(runs)
+    assert world.drawn("agents: In short / Runs", None, **nobody) == []
 
 
 def requests_of(oracle: Oracle) -> Groups:
@@ -156,13 +262,14 @@ def test_an_objective_s_share_budget_and_burn_rates(world: World, oracle: Oracle
     end = world.view.end.timestamp()
     for key, row in rows.items():
         share = bad(wanted[key]) / len(wanted[key])
-        assert row["reached"] == pytest.approx(1 - share)
-        assert row["budget_left"] == pytest.approx(1 - share / (1 - target))
+        assert int(row["requests"]) == len(wanted[key]) and row["reached"] == pytest.approx(1 - share)
+        told = 1 - share / (1 - target) if len(wanted[key]) >= objective.least_requests else None
+        assert row["budget_left"] == (told if told is None else pytest.approx(told))
         for name, seconds in (("burn_5m", 300), ("burn_1h", 3600), ("burn_6h", 6 * 3600), ("burn_3d", 3 * 86400)):
             # By minutes, as they are stored.
             lately = [span for span in wanted[key] if span.start_ns // (60 * 10**9) * 60 > end - seconds]
-            if not lately:
-                assert row[name] is None
+            if len(lately) < objective.least_requests:
+                assert row[name] is None, "too few to tell"
             else:
                 assert row[name] == pytest.approx(bad(lately) / len(lately) / (1 - target)), name
     services = grouped(
@@ -178,6 +285,8 @@ def test_the_worst_budget_is_the_worst_of_all(world: World, oracle: Oracle) -> N
     (objective,) = objectives()
     left = []
     for rows in requests_of(oracle).values():
+        if len(rows) < objective.least_requests:
+            continue
         failed = sum(row.is_error for row in rows) / len(rows)
         slow = sum(row.duration_ns / 1e6 > objective.latency_ms for row in rows) / len(rows)
         left.append((1 - failed / (1 - objective.availability), 1 - slow / (1 - objective.latency_share)))
@@ -204,7 +313,7 @@ def test_a_trace_is_shown_whole_and_each_span_once(world: World, oracle: Oracle)
     assert int(totals["spans"]) == len(wanted)
     assert int(totals["failed"]) == sum(row.is_error for row in wanted.values())
     made = [row for row in wanted.values() if row.is_inference]
-    assert totals["usd"] == pytest.approx(usd(made))
+    assert totals["usd"] == pytest.approx(told_usd(made))
     listed = world.drawn("traces: The trace / Model calls")
     shown = sorted((row["span"], round(float(row["usd"] or 0), 9)) for row in listed)
     assert shown == sorted((row.operation, round(float(row.cost_usd or 0), 9)) for row in made)
@@ -221,7 +330,10 @@ def test_a_search_finds_the_newest_traces_with_their_figures(world: World, oracl
         run = runs[row["trace_id"]]
         assert (int(row["steps"]), int(row["errors"]), row["outcome"]) == (run.steps, run.errors, run.outcome)
         assert row["duration"] == pytest.approx(run.duration_ns / 1e6)
-        assert row["usd"] == pytest.approx(float(run.cost_usd))
+        unpriced = "known" if not run.unpriced_calls else "at least" if run.cost_usd else "unpriced"
+        assert row["cost"] == unpriced
+        assert row["usd"] == (None if unpriced == "unpriced" else pytest.approx(float(run.cost_usd)))
+    assert {row["cost"] for row in rows} >= {"known", "unpriced"}
     failed = world.drawn("traces: Search / Traces", outcome=["error"])
     assert failed and {row["outcome"] for row in failed} == {"error"}
     user = next(run.user_id for run in newest if run.user_id)

@@ -21,7 +21,17 @@ from tests.pipeline.dashboard_world import (  # noqa: F401
     world_full_of_it,
     world_without_rows,
 )
-from tests.pipeline.test_dashboard_figures import POINT_S, between, by_point, calls, grouped, point, usd
+from tests.pipeline.test_dashboard_figures import (
+    POINT_S,
+    between,
+    by_point,
+    calls,
+    grouped,
+    nearly,
+    point,
+    told,
+    told_usd,
+)
 
 
 def scenario_prices() -> Prices:
@@ -51,31 +61,39 @@ def test_cost_over_time_by_dimension(world: World, oracle: Oracle, title: str, c
 
     wanted = grouped(calls(oracle), lambda row: (point(row.start_ns), dimension(row)))
     found = by_point(world.drawn(f"cost: By whom and what / {title}"), name, "usd")
-    assert found == pytest.approx({key: usd(rows) / (POINT_S / 60) for key, rows in wanted.items()})
+    minutes = POINT_S / 60
+    assert nearly(
+        {key: value and value * minutes for key, value in found.items()},
+        {key: told_usd(rows) for key, rows in wanted.items()},
+    )
 
 
 @pytest.mark.parametrize(("title", "column"), [("By workflow", "workflow_id"), ("By agent", "agent_name")])
 def test_the_ten_dearest(world: World, oracle: Oracle, title: str, column: str) -> None:
     groups = grouped(calls(oracle), lambda row: row.lifted[column] or "(none)")
-    dearest = sorted(((name, usd(rows)) for name, rows in groups.items()), key=lambda item: (-item[1], item[0]))[:10]
+    says = {"known": "", "at least": " (at least)", "unpriced": " (unpriced)"}
+    named = {f"{name}{says[told(rows)[0]]}": told_usd(rows) for name, rows in groups.items()}
+    dearest = sorted(named.items(), key=lambda item: (-(item[1] if item[1] is not None else -1), item[0]))[:10]
     found = [tuple(row.values()) for row in world.drawn(f"cost: By whom and what / {title}")]
     assert [name for name, _ in found] == [name for name, _ in dearest]
-    assert dict(found) == pytest.approx(dict(dearest))
+    assert nearly(dict(found), dict(dearest))
 
 
 def test_cost_by_tool_is_that_of_the_runs_that_call_it(world: World, oracle: Oracle) -> None:
-    runs = oracle.runs()
     tools: dict[str, set[Any]] = defaultdict(set)
     for row in oracle.spans:
         if row.is_tool:
             tools[row.lifted["tool_name"]].add((row.tenant_id, row.trace_id))
-    wanted = {tool: (len(keys), float(sum(runs[key].cost_usd for key in keys))) for tool, keys in tools.items()}
+    made = grouped(calls(oracle), lambda row: (row.tenant_id, row.trace_id))
+    wanted = {
+        tool: (len(keys), told([row for key in keys for row in made.get(key, [])])) for tool, keys in tools.items()
+    }
     rows = world.drawn("cost: By whom and what / By tool")
     assert len(rows) == min(20, len(wanted))
     for row in rows:
-        count, cost = wanted[row["tool"]]
-        assert int(row["runs"]) == count and row["usd"] == pytest.approx(cost)
-        assert row["usd_a_run"] == pytest.approx(cost / count)
+        count, (says, cost) = wanted[row["tool"]]
+        assert (int(row["runs"]), row["cost"]) == (count, says) and row["usd"] == pytest.approx(cost)
+        assert row["usd_a_run"] == (None if cost is None else pytest.approx(cost / count))
 
 
 def test_cost_of_a_trace_and_of_a_successful_run(world: World, oracle: Oracle) -> None:
@@ -113,7 +131,7 @@ def test_models_at_todays_prices_and_at_the_chosen_ones(world: World, oracle: Or
     cheaper = 0
     for key, spans in models.items():
         row = rows[key]
-        assert row["booked_usd"] == pytest.approx(usd(spans))
+        assert (row["cost"], row["booked_usd"]) == (told(spans)[0], pytest.approx(told_usd(spans)))
         for column, prices in (("usd_at_prices_of_now", today), ("usd_at_chosen_prices", chosen)):
             costs = [cost for span in spans if (cost := cost_at(prices, span)) is not None]
             if row[column] is None:
@@ -144,6 +162,7 @@ def test_what_all_and_each_tenant_would_cost_at_the_chosen_prices(world: World, 
     rows = world.drawn("cost: At other prices / By tenant")
     for row in rows:
         found = [row[name] for name in ("booked_usd", "comparable_usd", "usd_at_chosen_prices")]
+        assert row["cost"] in ("known", "at least")
         assert found == pytest.approx(wanted[row["tenant"]])
 
 
@@ -247,7 +266,9 @@ def test_agents_in_short_runs_tools_and_workflows(world: World, oracle: Oracle) 
         flows[run.workflow_id or "(none)"].append(run)
     for row in world.drawn("agents: Slow, dear and going in circles / Workflows"):
         mine = flows[row["workflow"]]
-        assert int(row["runs"]) == len(mine) and row["usd"] == pytest.approx(float(sum(run.cost_usd for run in mine)))
+        spent, unpriced = float(sum(run.cost_usd for run in mine)), sum(run.unpriced_calls for run in mine)
+        assert int(row["runs"]) == len(mine) and row["usd"] == (pytest.approx(spent) if spent or not unpriced else None)
+        assert row["cost"] == ("known" if not unpriced else "at least" if spent else "unpriced")
         over = [run for run in mine if run.outcome != "running"]
         assert row["success"] == pytest.approx(sum(run.outcome == "ok" for run in over) / len(over))
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 
 from infra.config import PROJECT
 from infra.dashboards.catalogue import DASHBOARDS, build_all
@@ -101,7 +101,7 @@ def test_a_drill_down_keeps_time_and_variables(site: Site, browser: Browser) -> 
         shown.open(site.address("overview", **{"var-environment": "$__all", "refresh": ""}))
         before = parse_qs(urlsplit(shown.page.url).query)
         link = shown.page.locator(".card[aria-label='Top tenants'] tbody a").first
-        tenant, usd = link.inner_text(), shown.page.locator(".card[aria-label='Top tenants'] tbody tr td").nth(1)
+        tenant, usd = link.inner_text(), shown.page.locator(".card[aria-label='Top tenants'] tbody tr td").nth(2)
         dollars = usd.inner_text()
         link.click()
         shown.page.wait_for_selector("nav a[aria-current] >> text=Cost")
@@ -112,6 +112,99 @@ def test_a_drill_down_keeps_time_and_variables(site: Site, browser: Browser) -> 
         shown.page.go_back()
         shown.page.wait_for_selector("nav a[aria-current] >> text=Overview")
         shown.page.wait_for_selector("body[data-loaded]")
+
+
+def test_who_stands_out_leads_to_what_is_behind_it(site: Site, browser: Browser) -> None:
+    with tab(browser) as shown:
+        shown.open(site.address("overview", refresh=""))
+        before = parse_qs(urlsplit(shown.page.url).query)
+        row = shown.page.locator(".card[aria-label='Tools'] tbody tr").first
+        leads = [parse_qs(urlsplit(str(link.get_attribute("href"))).query) for link in row.locator("a").all()]
+        tool = row.locator("a").first.inner_text()
+        assert {tuple(query["var-tool"]) for query in leads} == {(tool,)} and len(leads) >= 3
+        assert all((query["from"], query["to"]) == (before["from"], before["to"]) for query in leads)
+        row.locator("a").first.click()
+        shown.page.wait_for_selector("nav a[aria-current] >> text=Runs and tools")
+        shown.page.wait_for_selector("body[data-loaded]")
+        assert shown.page.locator(".card[aria-label='Tools'] tbody tr").count() == 1
+        chosen = shown.figure("Runs")
+        shown.open(site.address("agents", refresh=""))
+        assert shown.figure("Runs") != chosen, "the tool chooses no runs"
+
+
+def test_a_status_row_leads_to_what_is_behind_it(site: Site, browser: Browser) -> None:
+    with tab(browser) as shown:
+        shown.open(site.address("overview", refresh="", **{"var-tenant": "acme"}))
+        rows = shown.page.locator(".card[aria-label='Status'] tbody tr").all()
+        assert rows
+        for row in rows:
+            for link in row.locator("a").all():
+                address = urlsplit(str(link.get_attribute("href")))
+                assert address.path == f"/d/{PROJECT}-{STACK}-{row.locator('td').last.inner_text()}"
+                assert parse_qs(address.query)["var-tenant"] == ["acme"]
+            assert row.locator("a").count() == 2
+        rows[0].locator("a").first.click()
+        shown.page.wait_for_selector("nav a[aria-current]:not(:text('Overview'))")
+        shown.page.wait_for_selector("body[data-loaded]")
+
+
+def test_what_fires_is_on_the_first_screen_and_leads_to_its_panel(site: Site, browser: Browser) -> None:
+    """By the rules that Grafana gets: of the filled engine a budget is crossed, and the newest audit found a difference."""
+    prefix = f"{PROJECT}-{STACK}"
+    (at,) = (panel["id"] for panel in build_all(prefix)["overview"]["panels"] if panel["type"] == "alertlist")
+    body = json.loads(site.get(f"/api/dashboards/{prefix}-overview/panels/{at}")[1])
+    names = [column["name"] for column in body["columns"]]
+    wanted = [dict(zip(names, row, strict=True)) for row in body["rows"]]
+    states = {row["runbook"].partition("#")[2]: row["state"] for row in wanted}
+    assert states["budget"] == "firing" and states["audit"] in ("pending", "firing")
+    with tab(browser) as shown:
+        shown.open(site.address("overview", refresh=""))
+        card = shown.page.locator(".card[aria-label='Firing alerts']")
+        assert card.locator("li .state").all_inner_texts() == [row["state"] for row in wanted]
+        assert [text.splitlines()[-2] for text in card.locator("li").all_inner_texts()] == [
+            row["summary"] for row in wanted
+        ]
+        box = card.bounding_box()
+        assert box and box["y"] + box["height"] <= 900
+        link = card.locator("a").last
+        number = parse_qs(urlsplit(str(link.get_attribute("href"))).query)["viewPanel"][0]
+        link.click()
+        shown.page.wait_for_selector(f".card.shown[data-panel='{number}']")
+        shown.page.wait_for_selector("body[data-loaded]")
+        assert in_sight(shown.page, f".card[data-panel='{number}']")
+
+
+def in_sight(page: Page, selector: str) -> bool:
+    box = page.locator(selector).bounding_box()
+    return bool(box and 50 <= box["y"] < 600)
+
+
+def test_an_opened_trace_is_in_sight(site: Site, browser: Browser) -> None:
+    with tab(browser) as shown:
+        # Nobody has opened one: the search comes first.
+        shown.open(site.address("traces", refresh=""))
+        assert shown.page.evaluate("scrollY") == 0
+        link = shown.page.locator(".card[aria-label='Traces'] tbody a").nth(2)
+        link.click()
+        shown.page.wait_for_selector(".shown .card[data-type=traces][data-state=drawn]")
+        assert in_sight(shown.page, ".card[data-type=traces]")
+        shown.open(site.address("agents", refresh=""))
+        shown.page.locator(".card[aria-label='Runs with the most loops'] tbody td.id a").first.click()
+        shown.page.wait_for_selector(".shown .card[data-type=traces][data-state=drawn]")
+        assert in_sight(shown.page, ".card[data-type=traces]")
+
+
+def test_a_legend_names_who_has_most_first(site: Site, browser: Browser, oracle: Oracle) -> None:
+    spent: dict[str, float] = {}
+    for row in oracle.spans:
+        if row.is_inference:
+            spent[row.lifted["model"]] = spent.get(row.lifted["model"], 0.0) + float(row.cost_usd or 0)
+    with tab(browser) as shown:
+        shown.open(site.address("overview", refresh=""))
+        names = shown.page.locator(".card[aria-label='Cost a minute by model'] .legend-entry span").all_inner_texts()
+        known = [name for name in names if spent[name]]
+        assert known == sorted(known, key=lambda name: -spent[name]) and len(known) > 2
+        assert names[: len(known)] == known, "what is unpriced comes last"
 
 
 def test_the_trace_s_tree_its_details_and_folding(site: Site, browser: Browser, oracle: Oracle, trace: str) -> None:
@@ -146,6 +239,7 @@ def test_time_range_refresh_and_theme(site: Site, browser: Browser) -> None:
     with tab(browser) as shown:
         shown.open(site.address("overview"))
         chart = shown.page.locator(".card[aria-label='Latency'] .u-over")
+        chart.scroll_into_view_if_needed()
         box = chart.bounding_box()
         assert box
         shown.page.mouse.move(box["x"] + box["width"] * 0.25, box["y"] + 20)

@@ -12,6 +12,7 @@ import pytest
 from infra.dashboards.render.macros import View
 from infra.postdeploy.stack_costs import cost_rows
 from tests.pipeline.dashboard_world import (  # noqa: F401
+    MODELS,
     World,
     oracle_of_the_workload,
     world_full_of_it,
@@ -83,9 +84,11 @@ def kafka(world: World, minutes_ago: float, partition: int, end: int, committed:
     )
 
 
-def message(world: World, partition: int, offset: int, spans: list[int], dead: bool = False) -> None:
+def message(
+    world: World, partition: int, offset: int, spans: list[int], dead: bool = False, at: datetime | None = None
+) -> None:
     """One arrival of a message that holds these spans."""
-    at = NOW - timedelta(minutes=30)
+    at = at or NOW - timedelta(minutes=30)
     place = {"topic": "otel-spans", "partition": partition, "offset": offset, "ingest_ts": at}
     insert(world, "ingest_ledger", **place, message_ts=at, spans=len(spans), is_dead_letter=dead)
     for span in spans:
@@ -119,7 +122,51 @@ def test_the_ledger_tells_what_each_hop_had_and_what_is_missing(pipeline: World)
     assert spans == {1: 4, 2: 9, 3: 9, 4: 7, 5: 5, 6: 2, 7: 1, 8: 1, 9: 7, 10: 6}
     assert int(found[5]["missing"]) == 1, "14 is committed as read, and nowhere"
     assert {row["missing"] for number, row in found.items() if number != 5} == {None}
-    assert "less 3: -2" in found[9]["reading"]
+    assert (found[3]["reading"], found[9]["reading"]) == (
+        "as many as 2",
+        "2 fewer than 3: those of 6 and 7 are not in it",
+    )
+    assert found[10]["reading"] == "less than 9: sent again by an SDK and counted once"
+
+
+def test_what_came_between_two_samples_is_neither_loss_nor_doubling(pipeline: World) -> None:
+    def made(offset: int, minutes_ago: float, spans: list[int]) -> None:
+        message(pipeline, 0, offset, spans, at=NOW - timedelta(minutes=minutes_ago))
+
+    # Kafka has them, and the counters, which were read a moment before, do not: 3 at the first sample, 2 at the last.
+    made(9, 50, [1, 2, 3])
+    kafka(pipeline, 50, 0, 10, 10)
+    collector(pipeline, 50, "a", 600, 1000)
+    made(10, 30, [4, 5, 6, 7])
+    made(11, 10, [8, 9])
+    kafka(pipeline, 10, 0, 12, 12)
+    collector(pipeline, 10, "a", 600, 1000 + 3 + 4)
+    found = hops(pipeline)
+    assert (int(found[3]["spans"]), int(found[9]["spans"])) == (7, 6)
+    assert found[9]["reading"] == "as many as 3"
+    # One more is lost between them: the samples explain three, and not four.
+    collector(pipeline, 9.99, "a", 600, 1000 + 3 + 5 + 2)
+    assert hops(pipeline)[9]["reading"] == "4 fewer than 3"
+    # A process that ended: what it counted after its last sample is not known.
+    collector(pipeline, 30, "gone", 600, 500)
+    collector(pipeline, 40, "gone", 600, 500)
+    made(12, 29.8, list(range(20, 40)))
+    kafka(pipeline, 9.98, 0, 13, 13)
+    assert hops(pipeline)[9]["reading"] == "as many as 3"
+
+
+def test_many_that_come_again_are_still_told_apart(pipeline: World) -> None:
+    kafka(pipeline, 50, 0, 0, 0)
+    collector(pipeline, 50, "a", 600, 0)
+    for offset in range(3):
+        message(pipeline, 0, offset, [1, 2])
+    # The same key of another tenant is another record.
+    at = NOW - timedelta(minutes=30)
+    place = {"topic": "otel-spans", "partition": 0, "offset": 2, "ingest_ts": at, "minute": int(at.timestamp())}
+    insert(pipeline, "span_keys", **place, tenant_id="globex", span_key=1)
+    kafka(pipeline, 10, 0, 3, 3)
+    collector(pipeline, 10, "a", 600, 6)
+    assert (int(hops(pipeline)[9]["spans"]), int(hops(pipeline)[10]["spans"])) == (6, 3)
 
 
 def test_a_process_counts_from_its_start_and_an_older_one_from_the_first_sample(pipeline: World) -> None:
@@ -220,21 +267,22 @@ def test_without_spans_nothing_is_divided(pipeline: World) -> None:
 
 
 def test_the_status_names_what_needs_a_look_worst_first(pipeline: World, world: World) -> None:
-    assert pipeline.drawn("overview: Status / Status") == [], "nothing has arrived so far"
+    assert pipeline.drawn("overview: Now / Status") == [], "nothing has arrived so far"
     now = View(world.arrived.start, world.arrived.end, 60, world.view.variables)
-    found = {row["what"]: row for row in world.drawn("overview: Status / Status", now)}
+    found = {row["what"]: row for row in world.drawn("overview: Now / Status", now)}
     assert found["audit"]["state"] == "act" and "1 difference" in found["audit"]["reading"]
     assert found["canary"] == {**found["canary"], "state": "fine", "reading": "the newest trace took 1.25 s"}
-    assert found["budgets"]["state"] == "act" and found["budgets"]["reading"].endswith(" crossed")
+    assert found["budgets"]["state"] == "act" and found["budgets"]["reading"] == "2 above the limit now"
+    assert {row["dashboard"] for row in found.values()} <= set(MODELS), "a row leads nowhere"
     assert found["dead letters"]["state"] == found["refused"]["state"] == "look"
     assert found["waiting in Kafka"]["state"] == "fine"
-    order = [row["state"] for row in world.drawn("overview: Status / Status", now)]
-    assert order == sorted(order, key=["act", "not known", "look", "fine"].index)
-    hours = {row["what"]: row for row in world.drawn("overview: Status / Status")}
+    order = [row["state"] for row in world.drawn("overview: Now / Status", now)]
+    assert order == sorted(order, key=["act", "look", "not known", "fine"].index)
+    hours = {row["what"]: row for row in world.drawn("overview: Now / Status")}
     assert hours["errors"]["state"] == "act" and hours["cost that is not known"]["state"] in ("look", "act")
 
 
-def test_a_crossed_budget_is_listed_until_it_is_resolved(pipeline: World) -> None:
+def test_a_crossed_budget_is_listed_while_it_is_open_and_in_the_time_in_which_it_was(pipeline: World) -> None:
     def event(id_: str, episode: str, type_: str, level: float, scope: str, subject: str, used: float) -> None:
         told = {"notify": scope == "run", "budget": f"a {scope}", "measure": "spend_usd", "tenant_id": "acme"}
         what = {"event_id": id_, "episode": episode, "type": type_, "level": level, "scope": scope, "subject": subject}
@@ -243,13 +291,21 @@ def test_a_crossed_budget_is_listed_until_it_is_resolved(pipeline: World) -> Non
     event("1", "one", "crossed", 1.0, "run", "ab" * 16, 12.0)
     event("2", "two", "crossed", 1.0, "tenant", "", 60.0)
     event("3", "three", "warned", 0.8, "agent", "planner", 8.0)
-    rows = pipeline.drawn("overview: Status / Crossed budgets")
-    assert [(row["budget"], row["run"], row["share"], row["webhook"]) for row in rows] == [
-        ("a tenant", "", 6, "nobody to tell"),
-        ("a run", "ab" * 16, 1.2, "not told yet"),
+    panel = "overview: What goes wrong, what is going on / Crossed budgets"
+    rows = pipeline.drawn(panel)
+    assert [(row["budget"], row["run"], row["state"], row["share"], row["webhook"]) for row in rows] == [
+        ("a tenant", "", "now", 6, "nobody to tell"),
+        ("a run", "ab" * 16, "now", 1.2, "not told yet"),
     ]
-    event("4", "two", "resolved", 0.0, "tenant", "", 0.0)
+    # A run's is resolved when the run is over: what it spent stays spent, and it stays in sight.
+    event("4", "one", "resolved", 0.0, "run", "ab" * 16, 0.0)
     insert(pipeline, "budget_deliveries", at=NOW, event_id="1", outcome="delivered", status=200, seconds=0.1, error="")
-    (row,) = pipeline.drawn("overview: Status / Crossed budgets")
-    assert (row["budget"], row["webhook"]) == ("a run", "told")
-    assert pipeline.drawn("overview: Status / Crossed budgets", tenant=["somebody else"]) == []
+    rows = pipeline.drawn(panel)
+    assert [(row["budget"], row["state"], row["webhook"]) for row in rows] == [
+        ("a tenant", "now", "nobody to tell"),
+        ("a run", "over", "told"),
+    ]
+    assert pipeline.drawn(panel, tenant=["somebody else"]) == []
+    # Of another time there is what is above its limit still.
+    (row,) = pipeline.drawn(panel, replace(pipeline.view, start=NOW - timedelta(hours=3), end=NOW - timedelta(hours=2)))
+    assert row["budget"] == "a tenant"

@@ -127,9 +127,9 @@ def test_a_panel_whose_query_fails_is_told_in_its_place(engine: FrontEngine, bro
     built = build_all(f"{PROJECT}-{STACK}")
     panel = next(panel for panel in built["slos"]["panels"] if panel["type"] == "table")
     panel["targets"][0]["rawSql"] = "SELECT nothing FROM telemetry.nowhere"
-    boards = Boards.of(built, Source(f"http://127.0.0.1:{engine.front.port}"))
+    boards = Boards.of(built, [], Source(f"http://127.0.0.1:{engine.front.port}"))
     text, failures = report(boards, STACK, [built["slos"]["uid"]], {}, datetime.now(UTC))
-    boards.source.close()
+    boards.close()
     assert len(failures) == 1 and panel["title"] in failures[0] and "nowhere" in failures[0]
     out = tmp_path / "report.html"
     out.write_text(text)

@@ -28,10 +28,10 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     front.start()
     with connect(ClickHouseAddress("127.0.0.1", front.port), Direct()) as opened:
         opened.command("CREATE DATABASE telemetry")
-        for statement in split(
-            render(SQL / "migrations" / "0002_prices_and_tenants.sql", {"database": "telemetry", "replicated": False})
-        ):
-            opened.command(statement)
+        for name in ("0002_prices_and_tenants", "0012_retention_changes"):
+            values = {"database": "telemetry", "replicated": False}
+            for statement in split(render(SQL / "migrations" / f"{name}.sql", values)):
+                opened.command(statement)
         yield opened
     front.stop()
 

@@ -21,6 +21,7 @@ from infra.postdeploy import migration_runner
 from infra.postdeploy.migration_lock import PREFIX, locked
 from infra.postdeploy.migration_runner import apply, apply_one, plan
 from infra.postdeploy.migrations import Migration
+from infra.postdeploy.missing import missing
 from infra.postdeploy.statements import checksum
 from tests.pipeline.clickhouse_front import Front
 
@@ -186,3 +187,13 @@ def test_a_runner_that_was_taken_for_dead_stops_before_its_next_statement(client
         apply(client, [migration(1, table("a"), table("b"))], report=steal)
     assert "a" in tables(client) and "b" not in tables(client)
     assert migration_runner.read_record(client)[1].statements.keys() == {1}
+
+
+def test_what_applied_migrations_made_and_is_gone_is_named(client: Client):
+    moves = ("RENAME TABLE telemetry.b TO telemetry.c", "DROP TABLE telemetry.d")
+    both = [migration(1, table("a"), table("b"), table("d"), *moves), migration(2, table("e"))]
+    assert missing(client, both) == [], "nothing is applied"
+    apply(client, both[:1])
+    assert missing(client, both) == [], "the second is pending, not missing"
+    client.command("DROP TABLE telemetry.c")
+    assert missing(client, both) == ["telemetry.c (0001_m)"]

@@ -17,6 +17,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from infra import otlp, tenants
 from infra.clickhouse import connect
 from infra.endpoints import Direct
+from infra.tenant_views import view_of
 from tests.pipeline.conftest import KEEPER
 from tests.pipeline.live import Pipeline, bearer
 from tests.pipeline.otlp_messages import attributes, logs, span, traces
@@ -215,9 +216,9 @@ def test_a_tenants_reader_sees_what_its_tenant_sent_and_nothing_else(proto: Pipe
     with connect(address, Direct()) as reader:
         mine = "SELECT count() FROM {table:Identifier} WHERE {column:Identifier} = {name:String}"
         for table, column in (("spans", "operation"), ("events", "event_type"), ("spans_minute", "operation")):
-            asked = {"table": table, "column": column, "name": f"of {tenant}"}
+            asked = {"table": view_of(table, KEEPER), "column": column, "name": f"of {tenant}"}
             proto.until(lambda asked=asked: reader.query(mine, asked).result_rows[0][0] == 1, f"its row in {table}")
-            seen = f"SELECT groupUniqArray(tenant_id) FROM {table}"
+            seen = f"SELECT groupUniqArray(tenant_id) FROM {view_of(table, KEEPER)}"
             assert reader.query(seen).result_rows == [([KEEPER],)]
         with pytest.raises(ClickHouseError, match="ACCESS_DENIED"):
             reader.query("SELECT * FROM telemetry.spans")

@@ -27,7 +27,9 @@ TRACE, SPAN, ROOT = bytes(range(16)), b"\1" * 8, b"\0" * 8
 
 @pytest.fixture(scope="module", params=["otlp_proto", "otlp_json"])
 def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SchemaEngine]:
-    engine = SchemaEngine(tmp_path_factory.mktemp(request.param), request.param)
+    # One of the two as on shared brokers: nothing that is stored knows of it.
+    prefix = "pr-1." if request.param == "otlp_json" else ""
+    engine = SchemaEngine(tmp_path_factory.mktemp(request.param), request.param, prefix=prefix)
     engine.query("INSERT INTO telemetry.tenants (tenant_id, retention_days, keep_content) VALUES ('keeper', 7, true)")
     engine.query(
         "INSERT INTO telemetry.model_prices (provider, model, valid_from, valid_to, input_usd_per_million, "
@@ -182,6 +184,25 @@ def test_an_unbelievable_time_makes_no_partition_of_its_own(engine: SchemaEngine
     assert int(days["n"]) <= 2
 
 
+@pytest.mark.parametrize(
+    ("attributes", "code", "source"),
+    [
+        ({}, 2, "failed"),
+        ({}, 1, "unpriced"),
+        ({"tokens.prompt": 7}, 2, "unpriced"),
+        ({"tokens.prompt": "many"}, 2, "unpriced"),
+        ({"cost.usd": 0.5}, 2, "reported"),
+    ],
+)
+def test_a_call_that_failed_without_usage_is_no_unpriced_one(
+    engine: SchemaEngine, attributes: dict[str, Any], code: int, source: str
+) -> None:
+    call = {"gen_ai.operation.name": "chat", "model": "nobody-knows", **attributes}
+    request = span_request(call)
+    request.resource_spans[0].scope_spans[0].spans[0].status.code = code  # pyright: ignore[reportAttributeAccessIssue]
+    assert stored(engine, request)["cost_source"] == source
+
+
 def test_what_the_agent_reports_wins_over_the_price_and_the_price_over_unknown(engine: SchemaEngine) -> None:
     call = {
         "gen_ai.operation.name": "chat",
@@ -306,7 +327,7 @@ def test_an_empty_message_is_only_a_ledger_row(engine: SchemaEngine) -> None:
 def test_what_kafka_could_not_parse_is_a_dead_letter_with_its_bytes(engine: SchemaEngine) -> None:
     engine.query(
         "INSERT INTO telemetry.kafka_spans (_topic, _partition, _offset, _error, _raw_message) "
-        "VALUES ('otel-spans', 3, 999001, 'broken', unhex('00ff'))"
+        f"VALUES ('{engine.prefix}otel-spans', 3, 999001, 'broken', unhex('00ff'))"
     )
     row = engine.one("SELECT topic, partition, offset, error, hex(raw) AS raw FROM telemetry.dead_letters")
     assert row == {"topic": "otel-spans", "partition": 3, "offset": 999001, "error": "broken", "raw": "00FF"}

@@ -23,13 +23,15 @@ from infra.paths import CONFIGS, SQL
 from infra.postdeploy.statements import split
 from infra.schema import template_values
 from infra.templates import render, sql_string
+from infra.worker.statements import text
 from tests.pipeline.schema_engine import STORAGE
 from tests.unit.aws.aws_settings import LARGE, settings
 
 REPLICATION = CONFIGS / "clickhouse" / "aws" / "config.d" / "50-replication.xml"
 FILES = [SQL / "postdeploy" / "schema_migrations.sql", *sorted((SQL / "migrations").glob("*.sql"))]
 OTHERS = [*sorted((SQL / "ingest").glob("*.sql")), *sorted((SQL / "retention").glob("*.sql"))]
-WORKER = ["SYSTEM SYNC REPLICA telemetry.spans_raw LIGHTWEIGHT", "SYSTEM SYNC DATABASE REPLICA telemetry"]
+REWRITE = text("tenant_retention/rewrite", table="spans_raw", tenant="acme", days=10)
+WORKER = [REWRITE, "SYSTEM SYNC REPLICA telemetry.spans_raw LIGHTWEIGHT", "SYSTEM SYNC DATABASE REPLICA telemetry"]
 
 
 def statements(*paths: Path) -> list[str]:

@@ -47,6 +47,7 @@ OF_THE_NODE = {"health_disks", "health_merges", "health_parts", "health_per_mill
 """They ask the node that answers about itself."""
 BY_THE_CLOCK = {
     "overview_status",
+    "health_collectors",
     "health_delay",
     "health_end_to_end",
     "health_partitions",
@@ -203,6 +204,15 @@ def test_a_dashboard_s_query_gives_the_same_over_the_shards(shards: Shards, view
         else:
             assert len(over) == len(whole)
     assert answered, "nothing was compared"
+
+
+@pytest.mark.parametrize("name", ["tool", "model"])
+def test_runs_chosen_by_what_they_called_are_the_same_over_the_shards(shards: Shards, view: View, name: str) -> None:
+    over, whole = shards.both(expand(sql(f"variable_{name}"), view))
+    assert over == whole
+    chosen = {**view.variables, name: [next(iter(json.loads(whole[0]).values()))]}
+    over, whole = shards.both(expand(sql("agents_totals"), replace(view, variables=chosen)))
+    assert over == whole and whole
 
 
 def request(*spans: Any) -> bytes:

@@ -13,11 +13,13 @@ import pytest
 from infra.dashboards.catalogue import build_all
 from infra.dashboards.render.macros import View, expand
 from infra.dashboards.tenants import build_tenant
+from infra.postdeploy.tenant_views import reconcile, statements
 from tests.oracle import Oracle
 from tests.pipeline.clickhouse_front import Front
 from tests.pipeline.dashboard_data import HOURS, SPANS, fill, telling_trace
 from tests.pipeline.dashboard_world import everything, six_hours
 from tests.pipeline.schema_engine import SchemaEngine
+from tests.pipeline.worker_world import client_of
 from tests.workload import requests
 
 pytestmark = pytest.mark.timeout(900)
@@ -77,6 +79,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenants]:
     FrontEngine.readers = (mine, others[0])
     engine = FrontEngine(folder, "otlp_proto")
     fill(engine, mine)
+    with client_of(engine.front.port) as client:
+        reconcile(client, statements(FrontEngine.readers))
     yield Tenants(engine, mine, others, six_hours(everything(telling_trace(engine))), build_tenant(PREFIX, mine))
     engine.stop()
 

@@ -107,9 +107,10 @@ def _row(span: Span) -> list[Any]:
     ]  # fmt: skip
 
 
-def deliver(client: Client, spans: Sequence[Span], ledger: bool = True) -> None:
-    """Puts spans through every view, as one block, and their messages into the ledger."""
-    client.insert("telemetry.spans_in", [_row(span) for span in spans], column_names=COLUMNS)
+def deliver(client: Client, spans: Sequence[Span], ledger: bool = True, stamp: int = 0) -> None:
+    """Puts spans through every view, as one block, and their messages into the ledger. `stamp`: days of retention."""
+    rows = [[*_row(span), stamp] for span in spans]
+    client.insert("telemetry.spans_in", rows, column_names=[*COLUMNS, "retention_days"])
     if ledger:
         enter(client, spans)
 

@@ -26,7 +26,7 @@ They refuse what AWS refuses, replace what AWS replaces, and remember what exist
         aws.calls, aws.called("StartSession")
 
 `cloud.environment` is what any process needs to see this cloud through the engine: STANDIN_CLOUD (the folder that all
-share; layout in standin/cloud.py), PATH with scripts pulumi-resource-{aws,random,tls}, PULUMI_HOME, the backend and the
+share; layout in standin/cloud.py), PATH with scripts pulumi-resource-{aws,kubernetes,random,tls}, PULUMI_HOME, the backend and the
 passphrase. A driver of its own (infra.automation) merges it over its environment. The account is 111122223333, the region
 eu-central-1 unless aws:region says otherwise. `tests.providers.direct.Direct` asks the aws provider without an engine.
 
@@ -34,6 +34,10 @@ What is data: data/replacements.yaml (what replaces: measured, assumed), referen
 deletion), names.yaml, enums.yaml, outputs.yaml, moving.yaml, msk.yaml, load_balancing.yaml, iam.yaml. What is code:
 standin/rules/, a module a service; api/, the operations that boto3 may call. A type without lines works from the SDK's types
 alone and shows up in `unlisted()`; an invoke or an operation that nobody wrote is refused.
+
+The kubernetes stand-in is a cluster beside it: an API server that judges by Kubernetes' own code (tests/kubernetes_models, whose
+program the test names in the cloud's folder) and refuses what would never run (standin/kubernetes_references.py). What its owner
+brings (a Secret, a namespace) a test puts there: tests/engine/kubernetes_world.py.
 
 Like pulumi-aws, the aws stand-in asks the engine for no secrets: the engine marks outputs as secret by the secret inputs of
 the same name, and by nothing else. It compares inputs with what AWS said last, so a rolled-back service shows as a change.

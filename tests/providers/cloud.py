@@ -16,16 +16,18 @@ from typing import Any
 from pulumi import automation
 from pulumi.automation._stack import StackInitMode
 
+from infra.automation import KnownCommand
 from infra.local.toolchain import ensure
 from infra.paths import ROOT
+from tests.forks import STANDIN, command
 from tests.providers.standin import faults, operations
 from tests.providers.standin.cloud import FOLDER, Cloud, Resource
 from tests.providers.standin.operations import Operation
 
-PACKAGES = ("aws", "random", "tls")
+PACKAGES = ("aws", "kubernetes", "random", "tls")
 PASSPHRASE = "stand-in"
 REGION = "eu-central-1"
-SCRIPT = '#!/bin/sh\nPYTHONPATH="{root}" exec "{python}" -m tests.providers.standin {package} "$@"\n'
+SCRIPT = '#!/bin/sh\nPYTHONPATH="{root}" exec {fork} {package} "$@"\n'
 
 
 @dataclass
@@ -82,9 +84,10 @@ class StandInCloud:
         self.state = Cloud(folder / "cloud")
         self.bin = folder / "bin"
         self.bin.mkdir(exist_ok=True)
+        fork = command(STANDIN, "tests.providers.standin")
         for package in PACKAGES:
             script = self.bin / f"pulumi-resource-{package}"
-            script.write_text(SCRIPT.format(root=ROOT, python=sys.executable, package=package))
+            script.write_text(SCRIPT.format(root=ROOT, fork=fork, package=package))
             script.chmod(0o755)
         self.toolchain = ensure(["pulumi"])
 
@@ -99,6 +102,8 @@ class StandInCloud:
             "PULUMI_BACKEND_URL": (self.folder / "state").as_uri(),
             "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
             "PULUMI_SKIP_UPDATE_CHECK": "true",
+            # The engine is over before its garbage matters.
+            "GOGC": "400",
             "AGENT_TELEMETRY_PYTHON": sys.executable,
             "PULUMI_EXPERIMENTAL": str(not self.checkpoints).lower(),
             "PULUMI_SKIP_CHECKPOINTS": str(not self.checkpoints).lower(),
@@ -122,7 +127,7 @@ class StandInCloud:
             program=program,
             project_settings=automation.ProjectSettings(name=project, runtime="python"),
             env_vars=self.environment,
-            pulumi_command=automation.PulumiCommand(str(self.toolchain.pulumi_root)),
+            pulumi_command=KnownCommand(self.toolchain),
         )
         exists = (self.folder / "state" / ".pulumi" / "stacks" / project / f"{name}.json").exists()
         found = QuickStack(name, workspace, StackInitMode.SELECT if exists else StackInitMode.CREATE)

@@ -87,6 +87,14 @@ def test_sessions_and_commands_need_an_instance_with_an_agent_and_a_document(pla
     )
 
 
+def test_instances_are_listed_by_their_tags(plane: ControlPlane) -> None:
+    node = managed_node(plane)
+    for filters, found in (([], [node]), ([{"Name": "tag:Nobody", "Values": ["x"]}], [])):
+        said = client("ec2").describe_instances(Filters=filters)["Reservations"]
+        assert [item["InstanceId"] for group in said for item in group["Instances"]] == found
+    assert refused(client("ec2").describe_instances, Filters=[{"Name": "colour", "Values": ["red"]}])
+
+
 def test_secrets_are_those_that_the_program_made(plane: ControlPlane) -> None:
     aws = Account(plane.cloud)
     arn = aws.secret(named="AmazonMSK_user")
@@ -182,6 +190,8 @@ def test_kafka_images_identity_parameters_and_tags(plane: ControlPlane) -> None:
     assert client("kafka").get_bootstrap_brokers(ClusterArn=arn)["BootstrapBrokerStringSaslScram"].count(":9096") == 2
     assert client("kafka").describe_cluster_v2(ClusterArn=arn)["ClusterInfo"]["State"] == "ACTIVE"
     assert len(client("kafka").list_nodes(ClusterArn=arn)["NodeInfoList"]) == 2
+    (listed,) = client("kafka").list_clusters_v2()["ClusterInfoList"]
+    assert listed["ClusterArn"] == arn and listed["Tags"]["stack"] == "dev" and listed["Provisioned"]
     aws.create("aws:ecr/repository:Repository", name="worker")
     plane.cloud.put(
         Resource("stand-in/image", "1", outputs={"repository": "worker", "digest": "sha256:1", "tags": ["v1"]})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from infra import pipeline
 from infra.config import file_settings
 from infra.dashboards.alerts import GROUP_BY, QUERIES, RUNBOOKS, alert_sql, build_rule_groups, rule_uid
 from infra.dashboards.alerts_config import PATH, Alerts, alerts, shipped
-from infra.dashboards.alerts_evaluation import Evaluator, QueryError, evaluate, number_set, span
+from infra.dashboards.alerts_evaluation import Evaluator, QueryError, Watch, evaluate, number_set, span
 from infra.dashboards.alerts_rules import rules
 from infra.dashboards.alerts_text import duration, fill
 from infra.dashboards.catalogue import build_all
@@ -242,7 +243,28 @@ class TestEvaluator:
         assert (
             found[0].dashboard.startswith("/d/agent-telemetry-local-overview?") and "var-tenant=x" in found[0].dashboard
         )
-        assert len(asked) == len(BUILT) + 6, "once each, and error-rate at each minute that it waits"
+        assert len(asked) == len(BUILT) + 5, "once each, and error-rate at each minute that it waits"
+
+    def test_who_looks_again_soon_asks_each_rule_once_and_after_a_pause_as_of_then(self) -> None:
+        asked: list[datetime] = []
+        began = _noon()
+
+        def ask(statement: str) -> list[dict[str, Any]]:
+            until = datetime.fromtimestamp(max(map(int, re.findall(r"toDateTime\((\d+)\)", statement))), UTC)
+            asked.append(until)
+            return [{"tenant": "a", "environment": "b", "service": "c", "value": 0.5}] if until >= began else []
+
+        groups = [{"interval": 60, "rules": [BUILT[rule_uid(PREFIX, "error-rate")]]}]
+        watch, states = Watch(groups), list[str]()
+        for minute in range(7):
+            (one,) = watch.look(began + timedelta(minutes=minute), ask)
+            assert one.since == began
+            states.append(one.state)
+        assert states == ["pending"] * 5 + ["firing"] * 2
+        assert len(asked) == 6 + 6, "the first time as often as it waits, then once"
+        asked.clear()
+        (one,) = watch.look(began + timedelta(hours=1), ask)
+        assert (one.state, one.since) == ("firing", began + timedelta(minutes=55)) and len(asked) == 6
 
 
 @pytest.mark.parametrize(
@@ -261,6 +283,4 @@ def test_a_template_that_we_do_not_know_is_no_text() -> None:
 
 
 def _noon() -> Any:
-    from datetime import UTC, datetime
-
     return datetime(2026, 11, 24, 12, 0, tzinfo=UTC)

@@ -22,7 +22,7 @@ from infra import backend
 from infra.aws import reach as aws_reach
 from infra.aws.access import Tunnel
 from infra.aws.key_bucket import bucket_name
-from infra.cli import app
+from infra.cli import app, watch_aws
 from infra.cli import reach as cli_reach
 from infra.cli.pending import PendingMigrations
 from infra.config import file_settings
@@ -93,7 +93,7 @@ def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def stack_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """Writes Pulumi.<name>.yaml where the program looks for it; the committed ones are there too."""
-    for module in ("infra.config", "infra.cli.local", "infra.cli.stack", "infra.backend"):
+    for module in ("infra.config", "infra.cli.local", "infra.cli.down", "infra.backend"):
         monkeypatch.setattr(f"{module}.ROOT", tmp_path)
     (tmp_path / "Pulumi.yaml").write_text("name: agent-telemetry\nruntime: python\n")
 
@@ -130,7 +130,7 @@ def test_status_shows_what_it_can_without_a_backend(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("infra.cli.watch_aws._services", lambda *_: [("worker", 1, 1, "")])
     monkeypatch.setattr("infra.cli.watch_aws._nodes", lambda *_: [])
     said = telemetry("status", "--name", "dev")
-    assert "worker" in said and "can't be read: no backend is chosen" in said
+    assert "worker" in said and "the pipeline can't be seen: no backend is chosen" in said
 
 
 def test_the_backend_is_the_one_that_the_engine_would_take(
@@ -294,7 +294,8 @@ def clickhouse(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
         def query(self, text: str) -> SimpleNamespace:
             state.asked.append(text)
             shards = [(int(state.sharded),)]
-            return SimpleNamespace(result_rows=shards if "system.databases" in text else state.rows)
+            found = shards if "system.databases" in text else state.rows
+            return SimpleNamespace(result_rows=found, named_results=lambda: iter(()))
 
         def close(self) -> None:
             """Nothing is open."""
@@ -323,6 +324,7 @@ def test_a_local_query_asks_neither_engine_nor_outputs(
     clickhouse: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backend, "outputs", lambda *_: pytest.fail("the engine was asked"))
+    monkeypatch.setattr("infra.cli.local.is_up", lambda _: True)
     telemetry("query", "SELECT 1")
     assert clickhouse.opened[0][0].host == "127.0.0.1"
 
@@ -338,6 +340,10 @@ def test_audit_shows_the_worker_s_last_one_and_fails_as_it_did(clickhouse: Simpl
     clickhouse.rows = [(False, json.dumps({"rows": [audit_row("0.25")]}), 42)]
     with pytest.raises(UserError, match="something differs"):
         telemetry("audit", "--name", "dev")
+    done = CliRunner().invoke(app, ["audit", "--name", "dev", "--json"])
+    said = json.loads(done.stdout)
+    assert isinstance(done.exception, UserError) and said["ok"] is False and said["seconds_ago"] == 42
+    assert said["checks"][0] == {"name": "cost", "expected": 1.25, "found": 1, "difference": 0.25, "detail": "minutes"}
     clickhouse.rows = []
     with pytest.raises(UserError, match="recorded no audit in the last day"):
         telemetry("audit", "--name", "dev")
@@ -404,6 +410,9 @@ def test_status_counts_tasks_and_nodes_and_fails_when_one_is_missing(stubbed: An
     assert isinstance(done.exception, UserError)
     assert str(done.exception).startswith("worker, clickhouse-2 (i-2): not running as wanted")
     assert "no capacity" in done.stdout and "canary" in done.stdout and "1.5" in done.stdout
+    asked = "\n".join(clickhouse.asked)
+    for table in ("ingest_ledger", "kafka_samples", "spans_raw", "system.disks", "budget_crossings", "dead_letters"):
+        assert table in asked, "on AWS the same is asked"
 
 
 def test_logs_names_the_groups_and_how_to_follow_them(stubbed: Any) -> None:
@@ -416,3 +425,10 @@ def test_logs_names_the_groups_and_how_to_follow_them(stubbed: Any) -> None:
     logs.add_response("describe_log_groups", {"logGroups": []})
     with pytest.raises(UserError, match="begins with /agent-telemetry/dev/nope"):
         telemetry("logs", "--name", "dev", "--part", "nope")
+
+
+def test_logs_of_collectors_in_a_cluster_are_the_cluster_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = file_settings("dev").model_copy(update={"collectorPlatform": "kubernetes", "kubernetesContext": "theirs"})
+    monkeypatch.setattr(watch_aws, "file_settings", lambda _: there)
+    said = telemetry("logs", "--name", "dev", "--part", "collector")
+    assert "kubectl --context theirs -n agent-telemetry logs deployment/agent-telemetry-dev-collector" in said

@@ -43,6 +43,7 @@ def tree(tmp_path: Path) -> Iterator[Path]:
     made = copy_of_the_tree(tmp_path / "tree")
     for name in ("Pulumi.dev.yaml", "Pulumi.prod.yaml", "requirements.lock", "pyproject.toml"):
         shutil.copy(ROOT / name, made)
+    shutil.copytree(ROOT / "policy", made / "policy", ignore=shutil.ignore_patterns("__pycache__"))
     yield made
 
 
@@ -70,7 +71,7 @@ def test_a_change_is_told_by_its_effects(tree: Path) -> None:
     assert "**table spans_raw** keeps its rows for 21 days instead of 30 days" in text
     assert f"{number:04d}_more</code>: rewrites stored rows" in text and "UPDATE status_message = ''" in text
     assert "+-- another line" in text and "dashboard changed: Agents: overview" in text
-    assert "`collector-scaling` (appautoscaling.Target): maxCapacity" in text
+    assert "`collector-scaling` (appautoscaling.Target)\n    - `maxCapacity`: `2` → `3`" in text
     assert CREDENTIAL not in text
 
 
@@ -80,6 +81,27 @@ def test_an_edited_past_migration_is_refused_in_the_verdict(tree: Path) -> None:
     text = compare(tree, ROOT, "prod").stdout
     assert "1 migration of the past edited, an `up` refuses that" in text
     assert f"migration `{first.stem}` was edited" in text
+
+
+def test_policies_are_asked_of_what_the_tree_declares(tree: Path) -> None:
+    set_(tree, "prod", protect=False)
+    text = compare(tree, ROOT, "prod").stdout
+    assert "1 policy refuses this" in text.splitlines()[1]
+    assert ":no_entry: policy `protected` on `load-balancer`: ELB.6: not protected" in text
+    set_(tree, "dev", expiresAt="2026-11-30T18:00:00Z", clickhouseInstanceType="m7g.16xlarge")
+    text = compare(tree, ROOT, "dev").stdout
+    assert ":warning: policy `ephemeral-ceilings` on `clickhouse-1`" in text and "m7g.16xlarge" in text
+    # With a written reason it is let through; the reasons are the tree's own.
+    policies = tree / "configs" / "policy.yaml"
+    content = yaml.safe_load(policies.read_text())
+    entry = {
+        "control": "ephemeral-sizes",
+        "resource": "*",
+        "stack": "dev",
+        "reason": "a load test that needs all of it",
+    }
+    policies.write_text(yaml.safe_dump({**content, "exemptions": [*(content["exemptions"] or []), entry]}))
+    assert "policy `" not in compare(tree, ROOT, "dev").stdout
 
 
 def test_wrong_settings_are_told_with_their_tree(tree: Path) -> None:

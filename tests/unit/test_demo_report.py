@@ -106,7 +106,8 @@ def test_only_the_looping_version_is_said_to_loop(oracle: Oracle):
 def test_ordinary_figures_give_no_findings():
     tenants = [{"tenant": name, "usd_share": 0.5, "call_share": 0.5} for name in ("a", "b")]
     tools = [{"tool": name, "p95": 1.0, "tool_calls": 100, "failing": 0.0} for name in ("x", "y")]
-    assert report.findings(tenants, [{"model": "m", "model_calls": 100, "unpriced": 3}], tools, [], []) == []
+    models = [{"model": "m", "model_calls": 100, "unpriced": 3, "usd": Decimal("0.2")}]
+    assert report.findings(tenants, models, tools, [], []) == []
 
 
 class EmptyClient:
@@ -124,7 +125,8 @@ class EmptyClient:
 
 def test_an_empty_window_says_so_instead_of_dividing_by_zero():
     out = StringIO()
-    report.print_report(cast(Any, EmptyClient()), report.Window(START, START), Console(file=out, width=120))
+    window = report.Window(START, START)
+    report.print_report(report.read_report(cast(Any, EmptyClient()), window), window, Console(file=out, width=120))
     assert "No model call in this window" in out.getvalue()
 
 
@@ -133,3 +135,31 @@ def test_an_empty_window_says_so_instead_of_dividing_by_zero():
 )
 def test_dollars_keep_small_sums_visible(value: float, text: str):
     assert report.dollars(value) == text
+
+
+def test_its_tables_fit_80_columns_whole() -> None:
+    long = "a-name-that-somebody-has-given-to-an-agent-or-a-tool"
+    figures = {
+        "usd": Decimal("12345.67"),
+        "usd_share": Decimal("0.5"),
+        "call_share": 0.5,
+        "tokens": 1e9,
+        "unpriced": 10,
+    }
+    calls = {"model_calls": 123_456, "tool_calls": 123_456, "prompt": 1e9, "cached": 1e9, "completion": 1e9}
+    slow = {
+        "p50": 1.5,
+        "p95": 150.0,
+        "failed": 12_345,
+        "failing": 0.5,
+        "all_spans": 123_456,
+        "runs": 999,
+        "looping": 0.5,
+    }
+    names = dict.fromkeys(("tenant", "model", "provider", "tool", "operation", "agent", "service", "version"), long)
+    row = {**figures, **calls, **slow, **names, "most_repeated": 26}
+    for table in (report._tenants, report._models, report._tools, report._failing, report._loops):
+        out = StringIO()
+        Console(file=out, width=80, force_terminal=True, color_system=None).print(table([row]))
+        shown = out.getvalue()
+        assert max(map(len, shown.splitlines())) <= 80 and "…" not in shown, shown

@@ -28,6 +28,29 @@ def test_the_program_declares_its_steps_without_their_clients() -> None:
     assert not found & {*CLIENTS, *SERVERS}
 
 
+def test_without_collectors_in_a_cluster_nothing_of_kubernetes_is_imported() -> None:
+    found = imported("infra.pipeline", "infra.aws.platform")
+    assert "pulumi_aws" in found and not found & {"pulumi_kubernetes", "kubernetes", "infra.kubernetes"}
+
+
+def test_the_platforms_import_nothing_of_each_other() -> None:
+    platforms = ("aws", "kubernetes", "local")
+    wrong = [
+        f"{path.relative_to(ROOT)}: {line}"
+        for platform in platforms
+        for path in (ROOT / "infra" / platform).rglob("*.py")
+        for line in path.read_text().splitlines()
+        for other in platforms
+        if other != platform and f"from infra.{other}" in line and not allowed(platform, line)
+    ]
+    assert wrong == []
+
+
+def allowed(platform: str, line: str) -> bool:
+    """Building tools is the one thing of this machine that others ask for."""
+    return "infra.local.toolchain" in line
+
+
 @pytest.mark.parametrize(
     "module",
     ["infra.local.folder", "infra.local.process", "infra.local.kafka", "infra.local.keys", "infra.local.supervisor"],

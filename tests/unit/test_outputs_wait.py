@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 
 import pytest
 from pulumi.runtime import set_mocks, stack
@@ -53,7 +54,9 @@ def waited(*outputs: Callable[[], Awaitable[None]]) -> int:
             for task in tasks:
                 task.cancel()
 
-    asyncio.run(run())
+    # asyncio.run would leave this worker's later tests, which make outputs, without a loop.
+    with closing(asyncio.new_event_loop()) as loop:
+        loop.run_until_complete(run())
     return Counted.attached
 
 

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -37,11 +38,21 @@ def versions(tmp_path: Path) -> Path:
     """The committed file with every pin of the deployed empty."""
     path = tmp_path / "versions.yaml"
     text = (CONFIGS / "versions.yaml").read_text()
-    for entry in yaml.safe_load(text)["deployed"].values():
+    for entry in pinned(text).values():
         if entry["pin"]:
             text = text.replace(entry["pin"], "")
     path.write_text(text)
     return path
+
+
+def pinned(text: str) -> dict[str, Any]:
+    """What is pinned by digest or checksum: all that is deployed, and docker-compose.yml's images."""
+    known = yaml.safe_load(text)
+    return {**known["deployed"], **{name: entry for name, entry in known["compose"].items() if "image" in entry}}
+
+
+def images(file: Path) -> list[str]:
+    return [name for name, entry in pinned(file.read_text()).items() if "image" in entry]
 
 
 @pytest.fixture
@@ -75,12 +86,12 @@ def test_every_pin_is_entered_on_its_line_and_no_other_line_changes(versions: Pa
         return DIGEST
 
     done = fill_pins(versions, digest, checksum)
-    deployed = yaml.safe_load(versions.read_text())["deployed"]
-    assert not done.problems and len(done.written) == len(deployed)
-    for entry in deployed.values():
+    found = pinned(versions.read_text())
+    assert not done.problems and len(done.written) == len(found)
+    for entry in found.values():
         assert entry["pin"] == (DIGEST if "image" in entry else SUM)
-    assert "docker.io/otel/opentelemetry-collector-contrib:0.160.0" in asked
-    assert len(changed_lines(before, versions.read_text())) == 2 * len(deployed)
+    assert {"docker.io/otel/opentelemetry-collector-contrib:0.160.0", "docker.io/apache/kafka:4.1.0"} <= set(asked)
+    assert len(changed_lines(before, versions.read_text())) == 2 * len(found)
     assert yaml.safe_load(before)["tools"] == yaml.safe_load(versions.read_text())["tools"]
 
 
@@ -118,7 +129,7 @@ def test_a_checksum_that_is_none_or_another_file_s_is_not_written(versions: Path
 
 def test_a_digest_that_is_none_is_not_written(versions: Path) -> None:
     done = fill_pins(versions, lambda _: "latest", checksum)
-    assert len(done.problems) == 2 and "gives no digest" in done.problems[0]
+    assert len(done.problems) == len(images(versions)) and "gives no digest" in done.problems[0]
 
 
 def test_a_file_laid_out_otherwise_is_left_alone_and_says_the_pin(tmp_path: Path) -> None:
@@ -322,6 +333,9 @@ def test_the_command_fills_both_files_and_fails_until_everything_is_there(
     monkeypatch.setattr("infra.cli.pin.WORKFLOWS", tmp_path / "workflows")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
+    compose = tmp_path / "docker-compose.yml"
+    monkeypatch.setattr("infra.compose.project.FILE", compose)
+    monkeypatch.setattr("infra.compose.project.versions", lambda: yaml.safe_load(versions.read_text()))
     pricing = boto3.client("pricing", region_name="us-east-1")
     monkeypatch.setattr(price_list, "client", lambda *_: pricing)
     with Stubber(pricing) as stubber:
@@ -330,7 +344,8 @@ def test_the_command_fills_both_files_and_fails_until_everything_is_there(
                 stubber.add_response("get_products", answer, request)
         done = CliRunner().invoke(app, ["pin"])
         stubber.assert_no_pending_responses()
-    assert isinstance(done.exception, UserError) and "2 could not be looked up" in str(done.exception)
+    assert isinstance(done.exception, UserError)
+    assert str(done.exception).startswith(f"{len(images(versions))} could not be looked up")
     assert "collector-image: docker.io/otel/opentelemetry-collector-contrib:0.160.0 is out of reach" in done.stderr
     assert f"clickhouse: {SUM}" in done.stdout
     assert not costs.estimate(file_settings("prod"), costs.table()).missing, "every item of prod's bill has a price"
@@ -339,4 +354,6 @@ def test_the_command_fills_both_files_and_fails_until_everything_is_there(
     monkeypatch.setattr("infra.cli.pin._digest", lambda _: lambda _: DIGEST)
     done = CliRunner().invoke(app, ["pin"])
     assert done.exit_code == 0, done.output
-    assert f"worker-base-image: {DIGEST}" in done.stdout and "clickhouse" not in done.stdout
+    assert f"worker-base-image: {DIGEST}" in done.stdout and "clickhouse:" not in done.stdout
+    # The images of docker-compose.yml stand there by the same digests.
+    assert f"image: docker.io/apache/kafka:4.1.0@{DIGEST}\n" in compose.read_text()

@@ -61,3 +61,5 @@ def test_a_tenant_with_retention_of_its_own_keeps_content_when_everybody_does():
     assert {name: json.loads(row)["keep_content"] for name, row in rows.items()} == {"*": True, "acme": True}
     with pytest.raises(UserError, match="acme: 0 days"):
         tenant_rows(parse_settings({"tenantRetentionDays": {"acme": 0}}, "test"))
+    with pytest.raises(UserError, match="retentionRawDays"):
+        tenant_rows(parse_settings({"tenantRetentionDays": {"*": 7}}, "test"))

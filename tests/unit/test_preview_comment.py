@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -19,7 +15,8 @@ from infra.comment.markdown import LIMIT, Comment, is_silent, marker, shortened
 from infra.comment.recorder import Recorder
 from infra.errors import UserError
 from infra.settings import Settings
-from tests.unit.aws.test_program import STATEFUL
+from policy.rules.stack_wide import HOLDS_DATA
+from tests.github_stub import BOT, github
 
 PROJECT_URN = "urn:pulumi:dev::agent-telemetry::"
 
@@ -272,63 +269,8 @@ def test_a_cut_inside_code_closes_it() -> None:
 
 
 def test_every_type_that_prod_protects_is_known_to_hold_data() -> None:
-    assert set(STATEFUL) <= set(stateful_types())
+    assert set(HOLDS_DATA) <= set(stateful_types())
     assert losses(comment(step("replace", CLUSTER, "kafka-cluster")).recorder.changes)
-
-
-@contextmanager
-def github(status: int = 0) -> Iterator[tuple[str, list[dict[str, Any]], list[str]]]:
-    """GitHub's issue comments: pages, permissions, the limit. Yields its URL, the comments and the calls."""
-    comments: list[dict[str, Any]] = []
-    calls: list[str] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def answer(self) -> None:
-            path, _, query = self.path.partition("?")
-            body = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or "null")
-            calls.append(f"{self.command} {path}")
-            code, said = self.respond(path, query, body)
-            if status:
-                code, said = status, {"message": "refused"}
-            text = b"" if said is None else json.dumps(said).encode()
-            self.send_response(code)
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
-
-        def respond(self, path: str, query: str, body: dict[str, Any] | None) -> tuple[int, Any]:
-            if self.headers.get("Authorization") != "Bearer token":
-                return 401, {"message": "Bad credentials"}
-            if body is not None and len(body["body"]) > LIMIT:
-                return 422, {"message": "body is too long"}
-            if path == "/repos/o/r/issues/7/comments":
-                if body is not None:
-                    comments.append({"id": len(comments) + 1, **body})
-                    return 201, comments[-1]
-                asked = dict(pair.split("=") for pair in query.split("&"))
-                size, page = int(asked["per_page"]), int(asked["page"])
-                return 200, comments[(page - 1) * size : page * size]
-            found = [item for item in comments if path == f"/repos/o/r/issues/comments/{item['id']}"]
-            if not found:
-                return 404, {"message": "Not Found"}
-            if body is not None:
-                found[0].update(body)
-                return 200, found[0]
-            comments.remove(found[0])
-            return 204, None
-
-        do_GET = do_POST = do_PATCH = do_DELETE = answer
-
-        def log_message(self, format: str, *args: object) -> None:
-            return None
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}", comments, calls
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def test_one_comment_is_kept_for_each_stack_among_other_peoples() -> None:
@@ -357,9 +299,28 @@ def test_without_anything_to_say_no_comment_is_made_and_an_old_one_says_so() -> 
 
 def test_two_that_came_at_once_become_one() -> None:
     with github() as (url, comments, _):
-        comments += [{"id": 1, "body": f"{marker('dev')}\na"}, {"id": 2, "body": f"{marker('dev')}\nb"}]
+        comments += [{"id": number, "user": BOT, "body": f"{marker('dev')}\n{number}"} for number in (1, 2)]
         PullRequest("o/r", 7, "token", url).keep_one(marker("dev"), f"{marker('dev')}\nc", False)
         assert [item["body"] for item in comments] == [f"{marker('dev')}\nc"]
+
+
+@pytest.mark.parametrize("login", ["", "ann"], ids=["a workflow's token", "a person's token"])
+def test_a_strangers_comment_that_begins_like_ours_is_left_to_them(login: str) -> None:
+    # They could change the verdict after it was written there.
+    strangers = {"id": 1000, "user": {"login": "mallory", "type": "User"}, "body": f"{marker('dev')}\nnothing happens"}
+    with github(login=login) as (url, comments, _):
+        comments.append(dict(strangers))
+        keep = PullRequest("o/r", 7, "token", url).keep_one
+        assert keep(marker("dev"), f"{marker('dev')}\none", False) == "commented"
+        assert keep(marker("dev"), f"{marker('dev')}\ntwo", False) == "edited the comment"
+        assert comments[0] == strangers and comments[1]["body"] == f"{marker('dev')}\ntwo"
+
+
+def test_a_person_s_own_comment_is_found_again() -> None:
+    with github(login="ann") as (url, comments, _):
+        comments.append({"id": 1000, "user": {"login": "ann", "type": "User"}, "body": f"{marker('dev')}\none"})
+        keep = PullRequest("o/r", 7, "token", url).keep_one
+        assert keep(marker("dev"), f"{marker('dev')}\ntwo", False) == "edited the comment"
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
@@ -371,3 +332,20 @@ def test_a_token_without_rights_is_told_apart(status: int) -> None:
 def test_a_github_that_is_away_is_said() -> None:
     with pytest.raises(UserError, match="can't be reached"):
         PullRequest("o/r", 7, "token", "http://127.0.0.1:9").keep_one(marker("dev"), "text", False)
+
+
+def test_what_a_policy_says_of_many_resources_is_one_line() -> None:
+    found = [policy("advisory") for _ in range(7)]
+    for number, event in enumerate(found):
+        assert event.policy_event
+        event.policy_event.resource_urn = f"{PROJECT_URN}aws:s3/bucket:Bucket::b{number}"
+    text = comment(*found, policy("mandatory")).text()
+    assert "policy `s3-encrypted` on `b0`, `b1`, `b2`, `b3`, `b4` and 2 more: storage must be encrypted" in text
+    assert text.index(":no_entry: policy") < text.index(":warning: policy") and text.count("policy `") == 2
+
+
+def test_a_preview_that_policies_refuse_did_not_fail() -> None:
+    """It did what it is for; another error is told first."""
+    assert "### :no_entry: `dev`: 1 policy refuses this" in comment(policy("mandatory"), failed=True).text()
+    assert ":x: `dev`: the preview failed" in comment(policy("mandatory"), said("error", "broken"), failed=True).text()
+    assert ":x: `dev`: the preview failed" in comment(policy("advisory"), failed=True).text()

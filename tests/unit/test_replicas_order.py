@@ -10,7 +10,10 @@ from typing import Any, cast
 import pytest
 from clickhouse_connect.driver.client import Client
 
+from infra.errors import UserError
 from infra.postdeploy import migration_runner, reference_tables, retention
+from infra.tenant_retention import rewrite, stored
+from infra.tenant_retention.stored import Setting
 from infra.worker import audit, audit_figures, audit_logs, audit_messages, backfill, redelivered, repair, results
 from infra.worker.budgets import episodes
 from infra.worker.budgets.evaluate import Evaluate
@@ -22,7 +25,7 @@ from tests.unit.test_replicas import Answer
 
 TABLES = ["spans_raw", "span_keys", "worker_results", "schema_migrations", "model_prices", "rollup_generations", "ingest_ledger",
           "spans_minute_data", "cost_minute_data", "tools_minute_data", "runs_data", "backfills", "budget_events",
-          "budget_deliveries", "budget_base", "worker_leases"]  # fmt: skip
+          "budget_deliveries", "budget_base", "worker_leases", "tenants", "events_raw", "retention_changes"]  # fmt: skip
 
 
 class Recorder:
@@ -103,6 +106,9 @@ READERS: list[tuple[Callable[[Recorder], Any], list[str], str, dict[str, Sequenc
         "INSERT INTO",
         {},
     ),
+    (lambda r: stored.settings(client(r)), ["tenants"], "FROM telemetry.tenants", {}),
+    (lambda r: stored.stored(client(r), {"a": 1}), ["spans_raw", "events_raw"], "past_now", {}),
+    (lambda r: rewrite.record(client(r), "a", 1), ["retention_changes"], "maxIf(until", {"maxIf(until": [(0,)]}),
     (lambda r: reference_tables.live_rows(client(r), "model_prices"), ["model_prices"], "formatRowNoNewline", {}),
 ]
 WINDOW = (datetime(1970, 1, 1, 0, tzinfo=UTC), datetime(1970, 1, 1, 1, tzinfo=UTC))
@@ -175,6 +181,23 @@ def test_a_statement_is_recorded_on_every_node() -> None:
     created = recorder.first("ReplicatedMergeTree")
     assert recorder.first("SYSTEM SYNC DATABASE REPLICA telemetry") < created
     assert recorder.log[recorder.first("INSERT INTO schema_migrations")][1]["insert_quorum"] == 3
+
+
+def test_terms_that_end_are_on_every_node_before_others_begin() -> None:
+    recorder = Recorder(True, **{"maxIf(until": [(1,)]})
+    reference_tables.load(client(recorder), "tenants", "tenant", {})
+    rewrite.record(client(recorder), "a", 1)
+    recorded = [number for number, (sql, _) in enumerate(recorder.log) if "INTO telemetry.retention_changes" in sql]
+    assert recorded[0] < recorder.first("INSERT INTO telemetry.tenants") < recorded[1]
+    assert all(recorder.log[number][1]["insert_quorum"] == 3 for number in recorded)
+
+
+def test_a_setting_that_another_node_may_not_know_yet_is_waited_for() -> None:
+    with pytest.raises(UserError, match="in 90 s"):
+        rewrite.check_loaded(client(Recorder(True)), "a", Setting(5, 30))
+    rewrite.check_loaded(client(Recorder(True)), "a", Setting(5, 120))
+    rewrite.check_loaded(client(Recorder(True)), "a", None)
+    rewrite.check_loaded(client(Recorder(False)), "a", Setting(5, 0))
 
 
 def test_ttls_are_read_from_the_last_schema() -> None:

@@ -32,6 +32,11 @@ def test_ports_are_the_well_known_ones_unless_a_base_or_a_number_is_given() -> N
         ({"retentionSlowDays": 200, "retentionRawDays": 100}, "retentionSlowDays: above retentionRawDays"),
         ({"retentionS3Days": 5}, "retentionS3Days: must lie between"),
         ({"env": "Prod!"}, "env"),
+        ({"tenantReaders": ["acme", "acme"]}, "tenantReaders: a tenant stands in it twice"),
+        (
+            {"tenantReaders": ["acme"], "tenantTeams": {"acme": "Acme"}},
+            "tenantTeams: only counts where the stack puts folders into a Grafana (platform aws, grafanaMode not none)",
+        ),
     ],
 )
 def test_a_wrong_setting_is_named_with_what_was_found(values: dict, message: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from infra.paths import ROOT
 
-TARGETS = ["up", "demo", "down", "logs", "status", "migrate", "backfill", "audit", "test", "lint", "bench"]
+TARGETS = ["up", "demo", "down", "logs", "status", "doctor", "migrate", "backfill", "audit", "test", "lint", "bench"]
 
 
 def make(*arguments: str) -> str:
@@ -39,7 +39,26 @@ def test_the_stack_and_its_ports_are_passed_on() -> None:
 
 def test_ci_runs_what_the_readme_says() -> None:
     assert "exec make test\n" in (ROOT / ".ci" / "run").read_text()
-    assert ".venv/bin/telemetry tools\n.venv/bin/pytest -n 3 tests\n" in make("-n", "test")
+    steps = (
+        ".venv/bin/telemetry tools\n",
+        ".venv/bin/ruff check && ",
+        ".venv/bin/pyright ",
+        ".venv/bin/pytest -n 3 tests;",
+    )
+    said = make("-n", "test")
+    assert sorted(steps, key=said.index) == list(steps)
+
+
+@pytest.mark.parametrize(("failing", "code"), [("", 0), ("pytest", 2), ("pyright", 2)])
+def test_a_test_run_fails_with_its_tests_and_with_its_types(failing: str, code: int, tmp_path: Path) -> None:
+    for name in ("ruff", "telemetry", "pytest", "pyright"):
+        program = tmp_path / name
+        program.write_text(f"#!/bin/sh\necho {name} has run\nexit {int(name == failing)}\n")
+        program.chmod(0o755)
+    command = ["make", "-C", str(ROOT), "--no-print-directory", "test", f"BIN={tmp_path}"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == code, done.stderr
+    assert done.stdout.splitlines()[-2:] == ["pytest has run", "pyright has run"]
 
 
 def test_modules_are_compiled_once_whatever_the_environment_says(tmp_path: Path) -> None:

@@ -94,6 +94,12 @@ def test_a_minute_that_may_have_lost_raw_rows_is_not_recomputed():
     # Rows that came before the tenant had its longer term carry the default.
     assert retention.may_be_deleted(Key("long", NOON - 180 * DAY), now_ms)
     assert not RawRetention(0, {}).may_be_deleted(Key("other", 0), now_ms)
+    # A term that was once a tenant's, or everybody's.
+    once = RawRetention(180, {}, {"once": NOON - 9 * DAY, "": NOON - 60 * DAY})
+    assert once.may_be_deleted(Key("once", NOON - 9 * DAY), now_ms)
+    assert not once.may_be_deleted(Key("once", NOON - 8 * DAY), now_ms)
+    assert not once.may_be_deleted(Key("other", NOON - 59 * DAY), now_ms)
+    assert once.may_be_deleted(Key("other", NOON - 60 * DAY), now_ms)
     assert RawRetention(180, {"*": 7}).may_be_deleted(Key("other", NOON - 8 * DAY), now_ms)
 
 

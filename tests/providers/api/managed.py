@@ -166,7 +166,11 @@ def brokers(plane: Any, asked: dict[str, Any], region: str) -> dict[str, Any]:
 
 @serves("kafka", "DescribeClusterV2")
 def cluster(plane: Any, asked: dict[str, Any], region: str) -> dict[str, Any]:
-    found = _cluster(plane.cloud, asked["ClusterArn"])
+    return {"ClusterInfo": cluster_info(_cluster(plane.cloud, asked["ClusterArn"]))}
+
+
+def cluster_info(found: Resource) -> dict[str, Any]:
+    """A cluster as MSK describes it."""
     nodes = found.get("brokerNodeGroupInfo")
     group = {
         "ClientSubnets": nodes["clientSubnets"],
@@ -185,7 +189,7 @@ def cluster(plane: Any, asked: dict[str, Any], region: str) -> dict[str, Any]:
         "ClusterType": "PROVISIONED",
         "State": "ACTIVE",
     }
-    return {"ClusterInfo": info | {"CurrentVersion": found.get("currentVersion"), "Provisioned": provisioned}}
+    return info | {"CurrentVersion": found.get("currentVersion"), "Provisioned": provisioned}
 
 
 @serves("kafka", "ListNodes")

@@ -15,6 +15,8 @@ def main(package: str) -> None:
 
     if package == "aws":
         from tests.providers.standin.aws import Aws as Provider
+    elif package == "kubernetes":
+        from tests.providers.standin.kubernetes_provider import Kubernetes as Provider
     elif package == "random":
         from tests.providers.standin.random_provider import Random as Provider
     elif package == "tls":

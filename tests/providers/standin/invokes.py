@@ -46,6 +46,23 @@ def _zones(cloud: Cloud, region: str, given: dict[str, Any]) -> Answer:
     return {"names": names, "zoneIds": [zone_id(zone) for zone in names], "groupNames": [region]}
 
 
+EKS = "stand-in/eks"
+"""A cluster that its owner has: version, endpoint, authority (base64 of PEM), issuer."""
+
+
+@_answers("aws:eks/getCluster:getCluster")
+def _eks_cluster(cloud: Cloud, region: str, given: dict[str, Any]) -> Answer:
+    found = cloud.get(EKS, given["name"])
+    if found is None:
+        raise Refused("ResourceNotFoundException", f"No cluster found for name: {given['name']}.")
+    return {
+        "version": found.get("version"),
+        "endpoint": found.get("endpoint"),
+        "certificateAuthorities": [{"data": found.get("authority")}],
+        "identities": [{"oidcs": [{"issuer": found.get("issuer")}]}],
+    }
+
+
 @_answers("aws:index/getRegion:getRegion")
 def _region(cloud: Cloud, region: str, given: dict[str, Any]) -> Answer:
     return {"name": region, "region": region, "description": region, "endpoint": f"ec2.{region}.amazonaws.com"}

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-SDKS = {"aws": "pulumi_aws", "random": "pulumi_random", "tls": "pulumi_tls"}
+SDKS = {"aws": "pulumi_aws", "kubernetes": "pulumi_kubernetes", "random": "pulumi_random", "tls": "pulumi_tls"}
 GETTER = r'@pulumi\.getter(?:\(name="(\w+)"\))?\n(?:\s+@_utilities\.deprecated\("""[\s\S]*?"""\)\n)?\s+def (\w+)\('
 FORCES_NEW = re.compile(
     r"forces?( a)? new resource|creates? a new resource|forces? (a )?replacement|new resource to be", re.I

@@ -30,9 +30,9 @@ def settings(**more: Any) -> Settings:
     return parse_settings(given, "test")
 
 
-def declare(preview: bool = False, unchecked: dict[str, Any] | None = None, **more: Any) -> tuple[Cloud, ClickHouse]:
-    """Everything that ClickHouse registers, and the component. `unchecked`: settings that no rule has seen."""
-    chosen = settings(**more).model_copy(update=unchecked or {})
+def declare(preview: bool = False, **more: Any) -> tuple[Cloud, ClickHouse]:
+    """Everything that ClickHouse registers, and the component."""
+    chosen = settings(**more)
     with program(preview) as cloud:
         pulumi.runtime.register_stack_transformation(tagging(chosen, "dev"))
         context = Context(chosen, "dev", make_provider(chosen))

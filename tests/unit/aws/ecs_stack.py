@@ -15,6 +15,7 @@ from infra.aws.context import Context, make_provider, tagging
 from infra.aws.ecs import TaskCluster
 from infra.aws.image import WorkerImage, WorkerImageArgs
 from infra.aws.jobs import Job, Jobs, JobsArgs
+from infra.aws.kafka_producer import KafkaProducer
 from infra.aws.load_balancer import LoadBalancer, LoadBalancerArgs
 from infra.aws.worker import Worker, WorkerArgs
 from infra.settings import Settings, parse_settings
@@ -94,11 +95,13 @@ def _declared(preview: bool, chosen: Settings) -> Made:
                 SUBNETS,
                 "sg-collector",
                 KEY,
-                brokers="b-1.msk:9096,b-2.msk:9096",
-                kafka_secret_arn=SECRETS["collector"] if scram else "",
-                kafka_secret_version="version-1" if scram else "",
-                kafka_secret_key_arn=KAFKA_KEY if scram else "",
-                kafka_statements=[] if scram else KAFKA_IAM,
+                KafkaProducer(
+                    brokers="b-1.msk:9096,b-2.msk:9096",
+                    secret_arn=SECRETS["collector"] if scram else "",
+                    secret_version="version-1" if scram else "",
+                    secret_key_arn=KAFKA_KEY if scram else "",
+                    statements=[] if scram else KAFKA_IAM,
+                ),
                 sidecar_image=image.image,
                 repository_arn=image.repository_arn,
             ),
@@ -116,7 +119,7 @@ def _declared(preview: bool, chosen: Settings) -> Made:
                 key_list=collector.key_list,
                 secrets=[SECRETS["worker"], SECRETS["clickhouse"]],
                 secret_keys=[KEY, KAFKA_KEY],
-                statements=KAFKA_IAM,
+                statements=[*KAFKA_IAM, *cluster.task_statements()],
             ),
         )
         jobs = Jobs("jobs", JobsArgs(context, cluster, image, SUBNETS, "sg-worker", KEY, [BACKUP]))

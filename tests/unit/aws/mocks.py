@@ -53,6 +53,7 @@ class Cloud(Mocks):
     answer: Callable[[str, dict[str, Any]], dict[str, Any]] | None = None
     """Answers an invoke by its arguments, before `answers`."""
     requests: dict[tuple[str, str], Any] = field(default_factory=dict)
+    urns: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         identity = f"{args.name}-id"
@@ -94,6 +95,11 @@ class Cloud(Mocks):
             delete_timeout=request.customTimeouts.delete,
         )
 
+    def refers(self, item: Made) -> dict[str, frozenset[str]]:
+        """Input to the URNs of what it comes from."""
+        told = self.requests[item.type, item.name].propertyDependencies
+        return {key: frozenset(found.urns) for key, found in told.items() if found.urns}
+
     def one(self, type_: str, name: str = "") -> Made:
         """The only resource of the type (and name)."""
         found = [item for item in self.of(type_) if not name or item.name == name]
@@ -109,8 +115,11 @@ class Monitor(mocks.MockMonitor):
     """Keeps every registration as the engine would get it."""
 
     def RegisterResource(self, request: Any) -> Any:
-        cast(Cloud, self.mocks).requests[request.type, request.name] = request
-        return super().RegisterResource(request)
+        cloud = cast(Cloud, self.mocks)
+        cloud.requests[request.type, request.name] = request
+        registered = super().RegisterResource(request)
+        cloud.urns[request.type, request.name] = registered.urn
+        return registered
 
 
 ZONES = {"euc1-az2": "eu-central-1a", "euc1-az3": "eu-central-1b", "euc1-az1": "eu-central-1c"}

@@ -227,6 +227,19 @@ def test_the_collectors_that_run_are_found_at_their_private_addresses(stubbed) -
         ecs.assert_no_pending_responses()
 
 
+def test_more_collectors_than_one_page_has_are_all_found(stubbed) -> None:
+    tasks = [_task(f"t{number}", "RUNNING", f"10.0.1.{number}") for number in range(103)]
+    arns = [task["taskArn"] for task in tasks]
+    with stubbed("ecs") as ecs:
+        ecs.add_response("list_tasks", {"taskArns": arns[:100], "nextToken": "more"})
+        ecs.add_response("describe_tasks", {"tasks": tasks[:100]}, {"cluster": "agents", "tasks": arns[:100]})
+        ecs.add_response("list_tasks", {"taskArns": arns[100:]})
+        ecs.add_response("describe_tasks", {"tasks": tasks[100:]}, {"cluster": "agents", "tasks": arns[100:]})
+        with _collectors() as pages:
+            assert len(pages) == 103
+        ecs.assert_no_pending_responses()
+
+
 def test_no_running_collector_and_a_role_that_may_not_look_are_said_so(stubbed) -> None:
     with stubbed("ecs") as ecs:
         ecs.add_response("list_tasks", {"taskArns": []})

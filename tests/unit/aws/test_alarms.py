@@ -94,7 +94,10 @@ def test_what_the_worker_says_is_what_the_alarms_listen_to(monkeypatch: pytest.M
     variables = {item["name"]: item["value"] for item in containers(made, "worker")["worker"]["environment"]}
     assert variables["METRIC_NAMESPACE"] == ours
     monkeypatch.setenv("METRIC_NAMESPACE", ours)
-    said = [json.loads(line) for line in Pulse(["recompute", "audit", "canary", "budgets", "notify", "tidy"]).lines()]
+    said = [
+        json.loads(line)
+        for line in Pulse(["recompute", "audit", "canary", "budgets", "samples", "notify", "tidy"]).lines()
+    ]
     spoken = set()
     for line in said:
         [metrics] = line["_aws"]["CloudWatchMetrics"]
@@ -108,7 +111,7 @@ def test_what_the_worker_says_is_what_the_alarms_listen_to(monkeypatch: pytest.M
         for name, alarm in alarms(made).items()
         if alarm.get("namespace") == ours and name.startswith(("worker", "canary", "audit", "budget"))
     }
-    assert len(heard) == 9 and heard <= spoken
+    assert len(heard) == 10 and heard <= spoken
 
 
 def test_silence_is_an_alarm_where_it_means_that_nothing_runs() -> None:

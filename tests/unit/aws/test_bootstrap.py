@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from infra.aws.bootstrap.policies import POLICY_CHARACTERS, documents, state_statements
+from infra.aws.bootstrap.policies import POLICY_CHARACTERS, check_sizes, documents, state_statements
 from infra.aws.bootstrap.program import deploy
 from infra.aws.bootstrap.settings import FILE, BootstrapSettings, check_own, read
 from infra.errors import UserError
-from tests.unit.aws.controls.stacks import listed
+from policy.stack import listed
 from tests.unit.aws.mocks import Cloud, Made, run
 
 OWN = BootstrapSettings(
@@ -125,6 +125,10 @@ STATE = "arn:aws:s3:eu-central-1:123456789012:state/.pulumi"
         ("deploy-dev", "s3:PutObject", "/locks/organization/agent-telemetry/dev/1.json", True),
         ("deploy-dev", "s3:DeleteObject", "/locks/organization/agent-telemetry/pr-12/1.json", True),
         ("deploy-dev", "s3:PutObject", "/history/agent-telemetry/dev/dev-1.history.json", True),
+        # What an ephemeral stack is, and all of it goes.
+        ("deploy-dev", "s3:PutObject", "/stacks/agent-telemetry/pr-12.pulumi-tags", True),
+        ("deploy-dev", "s3:DeleteObject", "/backups/agent-telemetry/pr-12/pr-12.1796028184923322233.json", True),
+        ("deploy-dev", "s3:GetObject", "/stacks/agent-telemetry/prod.pulumi-tags", False),
         ("deploy-dev", "s3:GetObject", "/stacks/agent-telemetry/prod.json", False),
         ("deploy-dev", "s3:GetObject", "/stacks/agent-telemetry/development.json", False),
         ("deploy-prod", "s3:PutObject", "/stacks/agent-telemetry/prod.json", True),
@@ -171,11 +175,26 @@ def test_no_policy_is_larger_than_iam_takes(cloud: Cloud) -> None:
         documents([{"Sid": "Huge", "Action": "x" * POLICY_CHARACTERS}])
 
 
+def test_more_stacks_than_a_role_s_policy_has_room_for_are_refused() -> None:
+    check_sizes(OWN)
+    many = OWN.model_copy(update={"environments": {"teams": [f"team-{number}" for number in range(30)]}})
+    with pytest.raises(UserError, match=r"environments.*: 30 stacks are \d+ characters.*team-\*"):
+        check_sizes(many)
+
+
 def test_an_accounts_own_provider_is_used() -> None:
     arn = "arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com"
     found, _ = run(lambda: deploy(OWN.model_copy(update={"oidcProviderArn": arn}), protect=True))
     assert not found.of("aws:iam/openIdConnectProvider:OpenIdConnectProvider")
     assert all(arn in item.inputs["assumeRolePolicy"] for item in found.of(ROLE))
+
+
+def test_the_hourly_job_may_end_what_ephemeral_stacks_are_called() -> None:
+    committed = read(FILE)
+    own = committed.model_copy(update={"account": OWN.account, "repository": OWN.repository})
+    assert own.ends("pr-12") and own.ends("try-ann") and not own.ends("ann") and not own.ends("prod")
+    assert committed.ends("ann"), "example values: there is no such job"
+    assert OWN.ends("ann"), "nor here"
 
 
 def test_without_github_there_are_no_roles() -> None:

@@ -282,7 +282,7 @@ class TestSeveralNodes:
         assert all("the others serve meanwhile" in made.inputs["effect"] for made in self.cloud.of(APPLIED)[3:])
 
     def test_readers_have_secrets_too(self) -> None:
-        cloud, clickhouse = declare(unchecked={"tenantReaders": ["acme"]})
+        cloud, clickhouse = declare(tenantReaders=["acme"])
         assert "reader-acme" in clickhouse.users
         assert "reader-acme" in json.loads(bundle(cloud, "clickhouse-1")["plan.json"])["secrets"]["users"]
 

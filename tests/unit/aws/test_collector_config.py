@@ -18,10 +18,11 @@ import grpc
 import pytest
 import yaml
 
-from infra.aws.collector import memory_limit_mib, place
-from infra.aws.image import image_reference
+from infra.aws.collector import place
+from infra.collector import memory_limit_mib
 from infra.collector_config import collector_config
 from infra.guard import versions
+from infra.images import image_reference
 from infra.local.toolchain import ensure
 from infra.local.toolchain.versions import version_of
 from infra.settings import Settings

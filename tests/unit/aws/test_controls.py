@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from infra.paths import ROOT
-from tests.unit.aws.controls import doors, kafka_and_tasks, machines, storage, watch
-from tests.unit.aws.controls.registry import CONTROLS
+from policy.rules import CONTROLS, POLICIES, Control, Finding, doors, kafka_and_tasks, machines, storage
+from policy.stack import Resource, Stack
+from tests.unit.aws.controls import ceilings as _ceilings
+from tests.unit.aws.controls import doors as _doors
+from tests.unit.aws.controls import kafka_and_tasks as _kafka_and_tasks
+from tests.unit.aws.controls import machines as _machines
+from tests.unit.aws.controls import stack_wide as _stack_wide
+from tests.unit.aws.controls import storage as _storage
+from tests.unit.aws.controls import watch as _watch
+from tests.unit.aws.controls.breaks import Breaks
 from tests.unit.aws.controls.stacks import VARIANTS, declared
 
 pytestmark = pytest.mark.xdist_group("controls")
-MODULES = (doors, kafka_and_tasks, machines, storage, watch)
-"""Imported for their controls."""
+BREAKS: Breaks = {
+    id_: breaks
+    for module in (_ceilings, _doors, _kafka_and_tasks, _machines, _stack_wide, _storage, _watch)
+    for id_, breaks in module.BREAKS.items()
+}
+HUB = [found for found in CONTROLS.values() if "." in found.id]
+"""Security Hub's; the others are ours."""
 NEVER_MADE = {
     *kafka_and_tasks.EFS,
     *machines.TEMPLATES,
@@ -43,46 +57,78 @@ NO_CONTROL = {
     "aws:kms/alias:Alias": "a name",
     "aws:lb/targetGroup:TargetGroup": "ELB.21 and ELB.22: plain text inside the VPC, the reason is in docs/controls.md",
     "aws:msk/configuration:Configuration": "test_kafka.py",
-    "aws:msk/scramSecretAssociation:ScramSecretAssociation": "a list of ids",
+    "aws:msk/singleScramSecretAssociation:SingleScramSecretAssociation": "two ids",
     "aws:msk/topic:Topic": "test_kafka.py",
     "aws:route53/record:Record": "a name",
     "aws:s3/bucketObjectv2:BucketObjectv2": "encrypted by its bucket's default; what is in it: test_secrets.py",
     "aws:s3/bucketVersioning:BucketVersioning": "where old versions help",
     "aws:scheduler/scheduleGroup:ScheduleGroup": "a name",
     "aws:secretsmanager/secretPolicy:SecretPolicy": "MSK's own, word for word (test_kafka.py)",
-    "aws:secretsmanager/secretVersion:SecretVersion": "SecretsManager.1 and .4: the reason is in docs/controls.md",
     "aws:sns/topicSubscription:TopicSubscription": "the alarms' readers",
 }
 """Kinds of resources that no control here looks at, and why."""
 
 
+def in_a_pack(control: Control, stack: Stack) -> list[Finding]:
+    """What the policy pack finds: unless its policy is one of the whole stack a rule sees one resource at a time."""
+    if POLICIES[control.policy].whole:
+        return list(control.check(stack))
+    alone = [Stack(stack.prod, [replace(item, refers={})]) for item in stack.of(*control.types)]
+    return [found for one in alone for found in control.check(one)]
+
+
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("id_", CONTROLS)
 def test_control(id_: str, variant: str) -> None:
-    assert not list(CONTROLS[id_].check(declared(variant)))
+    found = CONTROLS[id_]
+    assert not list(found.check(declared(variant)))
+    assert not in_a_pack(found, declared(variant))
 
 
 @pytest.mark.parametrize("id_", CONTROLS)
 def test_control_notices(id_: str) -> None:
     found = CONTROLS[id_]
-    for number, change in enumerate(found.breaks, 1):
+    for number, change in enumerate(BREAKS[id_], 1):
         broken = declared("prod").changed()
         change(broken)
         assert list(found.check(broken)), f"change {number} of {found.check.__name__} goes unnoticed"
+        assert in_a_pack(found, broken), (
+            f"change {number} of {found.check.__name__} goes unnoticed resource by resource"
+        )
+
+
+class Watched(Stack):
+    """Knows which types it was asked for."""
+
+    def __init__(self, stack: Stack) -> None:
+        super().__init__(stack.prod, stack.resources, ephemeral=True)
+        self.asked: set[str] = set()
+
+    def of(self, *types: str) -> list[Resource]:
+        self.asked |= {*types}
+        return super().of(*types)
+
+
+def test_a_rule_looks_only_at_what_it_names() -> None:
+    """The pack hands over nothing else."""
+    for found in CONTROLS.values():
+        stack = Watched(declared("prod"))
+        list(found.check(stack))
+        assert stack.asked <= {*found.types}, found.id
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_kind_of_resource_is_looked_at_or_has_a_reason(variant: str) -> None:
-    made = {item.type for item in declared(variant).made if item.type.startswith("aws:")}
-    looked_at = {type_ for found in CONTROLS.values() for type_ in found.types}
+    made = {item.type for item in declared(variant).resources if item.type.startswith("aws:")}
+    looked_at = {type_ for found in HUB for type_ in found.types}
     assert not looked_at & set(NO_CONTROL)
     assert not made - looked_at - set(NO_CONTROL), "a new kind of resource: write its controls, or why there is none"
     assert not made & NEVER_MADE
 
 
 def test_no_list_names_what_nobody_makes() -> None:
-    made = {item.type for variant in VARIANTS for item in declared(variant).made}
-    looked_at = {type_ for found in CONTROLS.values() for type_ in found.types}
+    made = {item.type for variant in VARIANTS for item in declared(variant).resources}
+    looked_at = {type_ for found in HUB for type_ in found.types}
     assert not (looked_at - NEVER_MADE) - made
     assert not set(NO_CONTROL) - made
 
@@ -93,5 +139,5 @@ def test_the_table_names_each_control_and_says_what_is_tested() -> None:
     )
     table = dict(rows)
     assert len(table) == len(rows), "a control stands in it twice"
-    assert {id_ for id_, where in table.items() if "tested" in where} == set(CONTROLS)
+    assert {id_ for id_, where in table.items() if "tested" in where} == {found.id for found in HUB}
     assert all("tested" in where or len(where) > 20 for where in table.values()), "a reason is missing"

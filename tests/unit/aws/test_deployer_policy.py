@@ -21,6 +21,7 @@ MODELS = {
     "ec2": ["ec2"],
     "ecr": ["ecr"],
     "ecs": ["ecs"],
+    "eks": ["eks"],
     "elasticloadbalancing": ["elbv2"],
     "events": ["events"],
     "grafana": ["grafana"],
@@ -34,6 +35,7 @@ MODELS = {
     "s3": ["s3", "s3control"],
     "scheduler": ["scheduler"],
     "secretsmanager": ["secretsmanager"],
+    "servicequotas": ["service-quotas"],
     "sns": ["sns"],
     "sqs": ["sqs"],
     "ssm": ["ssm"],
@@ -88,7 +90,7 @@ def test_each_action_exists(prefix: str) -> None:
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_kind_of_resource_can_be_made(variant: str) -> None:
-    made = declared(variant).made
+    made = declared(variant).resources
     kinds = {item.type.split(":")[1].split("/")[0] for item in made if item.type.startswith("aws:")}
     needed = {SERVICE_OF_TYPE.get(kind, kind) for kind in kinds}
     assert needed <= {action.split(":")[0] for action in actions()}

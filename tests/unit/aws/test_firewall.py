@@ -139,3 +139,44 @@ def test_each_nat_gateway_is_let_in_once() -> None:
 def test_groups_hold_no_rules_of_their_own() -> None:
     for item in ground(settings()).cloud.of("aws:ec2/securityGroup:SecurityGroup"):
         assert "ingress" not in item.inputs and "egress" not in item.inputs
+
+
+CLUSTER: dict[str, Any] = {
+    "collectorPlatform": "kubernetes",
+    "collectorCertificateArn": "",
+    "kubernetesContext": "theirs",
+    "kubernetesOidcProviderArn": "arn:aws:iam::123456789012:oidc-provider/issuer.example.com",
+    "kubernetesTlsSecret": "otlp-tls",
+}
+
+
+@pytest.mark.parametrize(
+    ("given", "who"),
+    [
+        ({"kubernetesSecurityGroupId": "sg-0a"}, {"sg-0a"}),
+        ({"kubernetesPodCidrs": ["10.9.0.0/16", "100.64.0.0/16"]}, {"10.9.0.0/16", "100.64.0.0/16"}),
+    ],
+)
+def test_pods_of_a_cluster_are_let_in_to_the_brokers_and_nobody_else_is_let_in_at_all(given: dict, who: set) -> None:
+    cloud = ground(settings(**CLUSTER, **given)).cloud
+    incoming = ends(cloud, IN)
+    ours = {group(part) for part in GROUPS}
+    assert {(source, target, port) for target, source, port in incoming if source not in ours} == {
+        (source, group("kafka"), 9096) for source in who
+    }
+    # The pods' group is its owner's: nothing is written into it.
+    assert "sg-0a" not in {rule[0] for rule in ends(cloud, OUT)} | {rule[0] for rule in incoming}
+    made = {item.name for item in cloud.of("aws:ec2/securityGroup:SecurityGroup")}
+    assert not made & {"firewall-load-balancer", "firewall-collector"}
+
+
+def test_where_the_brokers_are_known_by_address_letting_pods_in_is_their_owners() -> None:
+    theirs = {
+        "kafkaMode": "existing",
+        "kafkaBootstrapServers": "b-1.kafka.test:9096",
+        "kafkaBrokerCidrs": ["172.16.0.0/24"],
+        "kafkaSecretArn": "arn:secret",
+        "kafkaSecretKeyArn": "arn:key",
+    }
+    rules = list(table(settings(**CLUSTER, **theirs)))
+    assert not [rule for rule in rules if rule.why == "produces"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -54,6 +55,16 @@ def test_brokers_stay_in_their_zones_and_say_what_to_set() -> None:
     [(key, reason)] = objections(declared(networkZones=2), declared(networkZones=3))
     assert key == "kafkaZones" and "set kafkaZones to the deployed number" in reason
     assert refused({"networkZones": 2}, {"networkZones": 3, "kafkaZones": 2}) == set()
+
+
+def test_users_that_one_resource_owned_are_not_taken_away_by_its_deletion() -> None:
+    before = declared()
+    now = copy.deepcopy(before)
+    del before["fixed"]["kafkaUsers"]
+    [(key, said)] = objections(before, now)
+    assert key == "kafkaUsers" and "docs/ephemeral.md" in said
+    assert objections(before, declared(floorsLifted=["kafkaUsers"])) == [] == objections(now, now)
+    assert objections(before, declared(kafkaAuth="iam"))[0][0] == "kafkaAuth", "as without it"
 
 
 def test_how_clients_sign_in_is_not_switched_under_their_feet() -> None:
@@ -126,3 +137,19 @@ def test_what_the_stack_does_not_have_is_not_compared() -> None:
 def test_the_engine_shows_whole_numbers_as_whole() -> None:
     [(_, reason)] = objections({"floors": {"clickhouseHotGiB": 100.0}}, {"floors": {"clickhouseHotGiB": 50.0}})
     assert "100 is deployed and 50 is set" in reason
+
+
+def test_a_namespace_that_was_made_is_not_deleted_with_what_its_owner_keeps_in_it() -> None:
+    pods = {
+        "collectorPlatform": "kubernetes",
+        "collectorCertificateArn": "",
+        "kubernetesEksCluster": "agents",
+        "kubernetesOidcProviderArn": "arn:aws:iam::123456789012:oidc-provider/oidc.eks.eu-central-1.amazonaws.com/id/ABC",
+        "kubernetesSecurityGroupId": "sg-0a",
+        "kubernetesTlsSecret": "otlp-tls",
+    }
+    assert refused(pods, {**pods, "kubernetesNamespaceCreate": False}) == {"kubernetesNamespaceCreate"}
+    assert refused(pods, {**pods, "kubernetesNamespace": "another"}) == {"kubernetesNamespace"}
+    given = {**pods, "kubernetesNamespaceCreate": False}
+    assert refused(given, {**given, "kubernetesNamespace": "another"}) == set()
+    assert refused(pods, {}) == refused({}, pods) == set(), "collectors may move to a cluster and back"

@@ -16,9 +16,8 @@ import pytest
 from botocore.stub import Stubber
 
 from infra.aws import image, image_layer
-from infra.aws.image import Crane, base_python, configured, image_reference, push, sign_in
+from infra.aws.image import Crane, base_python, configured, push, sign_in
 from infra.aws.image_layer import (
-    KEYS_FOLDER,
     content_hash,
     installed,
     locked_requirements,
@@ -26,7 +25,9 @@ from infra.aws.image_layer import (
     our_files,
     write_layer,
 )
+from infra.collector import KEYS_FOLDER
 from infra.errors import UserError
+from infra.images import image_reference
 from infra.local.toolchain import ensure
 from infra.paths import ROOT
 from tests.unit.aws.image_base import make_base, registry_server
@@ -55,7 +56,7 @@ def test_packages_come_with_what_they_need_and_nothing_else() -> None:
 
 
 def test_a_package_that_is_not_locked_is_named() -> None:
-    with pytest.raises(UserError, match=r"worker_image\.yaml: epsilon is not in requirements\.lock"):
+    with pytest.raises(UserError, match=r"worker_packages\.txt: epsilon is not in requirements\.lock"):
         locked_requirements(LOCK, ["alpha", "epsilon"])
 
 
@@ -83,6 +84,7 @@ def test_the_contents_hash_follows_the_base_and_every_file(monkeypatch: pytest.M
     before = content_hash("python:3.11")
     assert content_hash("python:3.11") == before
     assert content_hash("python:3.12") != before
+    assert content_hash("python:3.11", "amd64") != before
     file.write_text("a = 2")
     assert content_hash("python:3.11") != before
 
@@ -120,17 +122,21 @@ def host(crane: Crane, tmp_path: Path) -> Iterator[str]:
         yield found
 
 
+# ELF's machine field: 183 is AArch64, 62 is x86-64.
+@pytest.mark.parametrize(("architecture", "machine"), [("arm64", 183), ("amd64", 62)])
 @pytest.mark.usefixtures("small")
-def test_a_registry_takes_the_image_and_gives_it_back(crane: Crane, host: str, tmp_path: Path) -> None:
-    base = make_base(crane, f"{host}/base:1", tmp_path, "arm64")
+def test_a_registry_takes_the_image_and_gives_it_back(
+    crane: Crane, host: str, tmp_path: Path, architecture: str, machine: int
+) -> None:
+    base = make_base(crane, f"{host}/base:1", tmp_path, architecture)
     repository = f"{host}/agent-telemetry/worker"
-    content = content_hash(base)
-    digest = push(crane, repository, base, content)
+    content = content_hash(base, architecture)
+    digest = push(crane, repository, base, content, architecture)
 
     pulled = f"{repository}@{digest}"
     assert crane("digest", f"{repository}:{content[:32]}") == digest
     config = json.loads(crane("config", pulled))
-    assert (config["os"], config["architecture"]) == ("linux", "arm64")
+    assert (config["os"], config["architecture"]) == ("linux", architecture)
     start = config["config"]
     assert start["Entrypoint"] == ["python"] and start["User"] == "10001:10001" and start["WorkingDir"] == "/app"
     assert start["Volumes"] == {"/keys": {}, "/tmp": {}}
@@ -145,8 +151,7 @@ def test_a_registry_takes_the_image_and_gives_it_back(crane: Crane, host: str, t
         native = next(name for name in names if re.search(r"psutil/.*\.so$", name))
         program = files.extractfile(native)
         assert program
-        # ELF's machine field: 183 is AArch64.
-        assert int.from_bytes(program.read(20)[18:20], "little") == 183
+        assert int.from_bytes(program.read(20)[18:20], "little") == machine
 
 
 @pytest.mark.usefixtures("small")

@@ -38,8 +38,11 @@ def test_the_programs_are_what_the_tasks_run_and_what_their_configuration_names(
             text = json.dumps([words, container.get("environment", [])])
             asked |= set(re.findall(r"(infra\.[\w.]+):[A-Z]", text))
             asked |= {word for word in words if word.startswith("infra.")}
+        for deployment in declared(variant).of("kubernetes:apps/v1:Deployment"):
+            for side in deployment.inputs["spec"]["template"]["spec"]["initContainers"]:
+                asked |= {after for word, after in pairwise(side["args"]) if word == "-m"}
     asked = {f"{module}.__main__" if module == "infra.worker" else module for module in asked}
-    assert {"infra.aws.job", "infra.aws.keylist_sync", "infra.aws.access"} <= asked
+    assert {"infra.aws.job", "infra.aws.keylist_sync", "infra.aws.pod_side", "infra.aws.access"} <= asked
     held = names(our_files())
     missing = {name for name in asked if f"{name.replace('.', '/')}.py" not in held}
     assert not missing, "configs/worker_image.yaml: programs"

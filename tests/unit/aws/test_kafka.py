@@ -20,7 +20,7 @@ from tests.unit.aws.mocks import COMPUTED, value
 
 CLUSTER, TOPIC = "aws:msk/cluster:Cluster", "aws:msk/topic:Topic"
 SECRET, VERSION = "aws:secretsmanager/secret:Secret", "aws:secretsmanager/secretVersion:SecretVersion"
-ASSOCIATION = "aws:msk/scramSecretAssociation:ScramSecretAssociation"
+ASSOCIATION = "aws:msk/singleScramSecretAssociation:SingleScramSecretAssociation"
 ARN = COMPUTED[CLUSTER]["arn"]
 SECRET_MARK = "4dabf18193072939515e22adb298388d"
 """By which Pulumi knows a secret on the wire."""
@@ -111,7 +111,9 @@ def test_each_user_has_a_secret_of_its_own_that_msk_takes() -> None:
     names = {json.loads(item.inputs["secretString"]["value"])["username"] for item in cloud.of(VERSION)}
     assert names == set(USERS)
     arns = {value(arn) for arn in made.kafka.credentials.values()}
-    assert len(arns) == len(USERS) and set(cloud.one(ASSOCIATION).inputs["secretArnLists"]) == arns
+    assert len(arns) == len(USERS) and [item.inputs["secretArn"] for item in cloud.of(ASSOCIATION)] == list(
+        map(value, made.kafka.credentials.values())
+    )
 
 
 def test_passwords_are_secrets_to_pulumi() -> None:
@@ -121,9 +123,13 @@ def test_passwords_are_secrets_to_pulumi() -> None:
 
 def test_the_brokers_hear_of_users_whose_secrets_are_complete() -> None:
     cloud = ground(settings()).cloud
-    before = cloud.options(cloud.one(ASSOCIATION)).depends_on
+    before: set[str] = set()
     for user in USERS:
-        assert {f"kafka-{user}-value", f"kafka-{user}-policy"} <= before
+        association = cloud.one(ASSOCIATION, f"kafka-{user}-known")
+        after = cloud.options(association).depends_on
+        assert {f"kafka-{user}-value", f"kafka-{user}-policy", *before} <= after, "MSK takes one at a time"
+        assert cloud.options(association).deleted_with == "kafka-cluster"
+        before = {association.name}
     policy = json.loads(
         cloud.one("aws:secretsmanager/secretPolicy:SecretPolicy", "kafka-worker-policy").inputs["policy"]
     )
@@ -136,7 +142,7 @@ def test_topics_come_one_after_the_other_and_are_protected_with_the_stack(base: 
     cloud = ground(settings(base)).cloud
     first, second = cloud.of(TOPIC)
     assert (first.inputs["name"], second.inputs["name"]) == ("otel-spans", "otel-events")
-    assert {"kafka-cluster", "kafka-users"} <= cloud.options(first).depends_on
+    assert {"kafka-cluster", "kafka-worker-known"} <= cloud.options(first).depends_on
     assert "otel-spans" in cloud.options(second).depends_on
     for item in (first, second):
         options = cloud.options(item)

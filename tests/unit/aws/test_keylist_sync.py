@@ -40,7 +40,7 @@ def test_a_changed_object_is_in_the_file_and_an_unchanged_one_is_not_written_aga
     assert sync.step() == "" and file.read_text() == first
     inode = file.stat().st_ino
     assert sync.step() == "" and file.stat().st_ino == inode
-    second = put(s3, key_list_text(empty_list()))
+    second = put(s3, key_list_text([*empty_list(), {**empty_list()[0], "kid": "another"}]))
     assert sync.step() == "" and file.read_text() == second != first
     # The collector's container runs as its own user and only reads.
     assert file.stat().st_mode & 0o777 == 0o644

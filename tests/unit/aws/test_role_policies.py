@@ -13,7 +13,8 @@ import pytest
 import yaml
 
 from infra.paths import ROOT
-from tests.unit.aws.controls.stacks import ACCOUNT, VARIANTS, Declared, actions, declared, listed
+from policy.stack import actions, listed
+from tests.unit.aws.controls.stacks import ACCOUNT, ISSUER, VARIANTS, Declared, declared
 from tests.unit.aws.test_deployer_policy import MODELS
 
 pytestmark = pytest.mark.xdist_group("controls")
@@ -61,13 +62,15 @@ def statements_of(stack: Declared) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def wanted(role: str, auth: str) -> set[str]:
+def wanted(role: str, *settings: str) -> set[str]:
     entry = ROLES[role_kind(role)]
-    return {*entry["always"], *entry.get(auth, {})}
+    return {*entry["always"], *(action for setting in settings for action in entry.get(setting, {}))}
 
 
-def auth_of(variant: str) -> str:
-    return VARIANTS[variant][1].get("kafkaAuth", "scram")
+def settings_of(variant: str) -> tuple[str, str]:
+    """kafkaAuth and collectorPlatform."""
+    given = VARIANTS[variant][1]
+    return given.get("kafkaAuth", "scram"), given.get("collectorPlatform", "ecs")
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -76,7 +79,7 @@ def test_each_role_may_do_what_stands_in_the_file_and_no_more(variant: str) -> N
         assert role_kind(role) in ROLES, f"{role}: a new role; write in {FILE.name} what it may do and who asks for it"
         assert all(statement["Effect"] == "Allow" for statement in statements), role
         allowed = {action for statement in statements for action in actions(statement)}
-        assert allowed == wanted(role, auth_of(variant)), role
+        assert allowed == wanted(role, *settings_of(variant)), role
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -102,6 +105,8 @@ def test_metrics_are_written_in_the_stack_s_namespace_only(variant: str) -> None
 def test_each_role_is_one_service_s_and_of_this_account(variant: str) -> None:
     for role in declared(variant).of("aws:iam/role:Role"):
         (trust,) = json.loads(role.inputs["assumeRolePolicy"])["Statement"]
+        if ROLES[role_kind(role.name)].get("federated"):
+            continue
         service = ROLES[role_kind(role.name)]["trusted"]
         assert (trust["Action"], trust["Principal"]) == ("sts:AssumeRole", {"Service": service}), role.name
         # EC2 has no source to name: an instance profile is given by this account's own iam:PassRole.
@@ -109,6 +114,19 @@ def test_each_role_is_one_service_s_and_of_this_account(variant: str) -> None:
             assert trust["Condition"]["StringEquals"]["aws:SourceAccount"] == ACCOUNT, role.name
             patterns = {key: item for kind in trust["Condition"].values() for key, item in kind.items()}
             assert f":{ACCOUNT}:" in patterns["aws:SourceArn"], role.name
+
+
+def test_a_cluster_s_role_is_one_service_account_s_of_one_cluster() -> None:
+    stack = declared("kubernetes")
+    federated = [role for role in stack.of("aws:iam/role:Role") if ROLES[role_kind(role.name)].get("federated")]
+    (trust,) = [json.loads(role.inputs["assumeRolePolicy"])["Statement"][0] for role in federated]
+    assert trust["Action"] == "sts:AssumeRoleWithWebIdentity"
+    assert trust["Principal"] == {"Federated": f"arn:aws:iam::{ACCOUNT}:oidc-provider/{ISSUER}"}
+    (deployment,) = stack.of("kubernetes:apps/v1:Deployment")
+    account = deployment.inputs["spec"]["template"]["spec"]["serviceAccountName"]
+    subject = f"system:serviceaccount:{deployment.inputs['metadata']['namespace']}:{account}"
+    conditions = {f"{ISSUER}:aud": "sts.amazonaws.com", f"{ISSUER}:sub": subject}
+    assert trust["Condition"] == {"StringEquals": conditions}
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -126,12 +144,8 @@ def test_of_aws_s_own_policies_each_role_has_the_one_in_the_file(variant: str) -
     assert attached == expected
 
 
-LISTED = [
-    (role, action)
-    for role, entry in ROLES.items()
-    for kind in ("always", "scram", "iam")
-    for action in entry.get(kind, {})
-]
+KINDS = ("always", "scram", "iam", "ecs", "kubernetes")
+LISTED = [(role, action) for role, entry in ROLES.items() for kind in KINDS for action in entry.get(kind, {})]
 
 
 @pytest.mark.parametrize("action", sorted({action for _, action in LISTED}))
@@ -145,7 +159,7 @@ def test_each_action_exists(action: str) -> None:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_what_our_own_code_asks_for_it_really_calls(role: str) -> None:
-    for kind in ("always", "scram", "iam"):
+    for kind in KINDS:
         for action, who in ROLES[role].get(kind, {}).items():
             assert len(who) > 2, f"{role} {action}: who asks for it?"
             if who.endswith(".py"):
@@ -160,5 +174,5 @@ def test_what_our_own_code_asks_for_it_really_calls(role: str) -> None:
 def test_the_file_has_no_role_that_nobody_makes() -> None:
     made = {role_kind(role) for variant in VARIANTS for role in statements_of(declared(variant))}
     assert made == set(ROLES)
-    used = {action for role in ROLES for action in wanted(role, "scram") | wanted(role, "iam")}
+    used = {action for role in ROLES for action in wanted(role, *KINDS[1:])}
     assert set(EXPECTED["anywhere"]) <= used

@@ -61,7 +61,7 @@ def holds_canary(value: Any) -> bool:
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_no_canary_is_in_an_input_that_is_not_a_secret_s_own(variant: str) -> None:
     stack = declared(variant)
-    found = {(item.type, key) for item in stack.made for key, value in item.inputs.items() if holds_canary(value)}
+    found = {(item.type, key) for item in stack.resources for key, value in item.inputs.items() if holds_canary(value)}
     assert not {(type_, key) for type_, key in found if key not in MAY_HOLD.get(type_, ())}
     assert {type_ for type_, _ in found} == set(MAY_HOLD), "the canaries reach no secret: this test sees nothing"
 
@@ -69,7 +69,7 @@ def test_no_canary_is_in_an_input_that_is_not_a_secret_s_own(variant: str) -> No
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_what_holds_a_canary_is_registered_as_a_secret(variant: str) -> None:
     stack = declared(variant)
-    held = {(item.name, key) for item in stack.made for key, value in item.inputs.items() if holds_canary(value)}
+    held = {(item.name, key) for item in stack.resources for key, value in item.inputs.items() if holds_canary(value)}
     assert held <= stack.marked
 
 
@@ -99,10 +99,12 @@ def test_user_data_is_one_small_text_without_a_secret(variant: str) -> None:
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_nothing_in_a_task_s_definition_looks_like_a_secret(variant: str) -> None:
-    for name, container in declared(variant).containers():
+    for task, container in declared(variant).containers():
         plain = [*container["command"], *(item["value"] for item in container["environment"])]
         plain += container.get("dockerLabels", {}).values()
-        assert not [pattern.pattern for text in plain for pattern in LOOKS_LIKE_A_SECRET if pattern.search(text)], name
+        assert not [pattern.pattern for text in plain for pattern in LOOKS_LIKE_A_SECRET if pattern.search(text)], (
+            task.name
+        )
 
 
 READS = re.compile(r"get_(secret_version|random_password|secrets|ephemeral_\w+|access_key\w*)(_output)?$")

@@ -54,6 +54,12 @@ from tests.unit.aws.aws_settings import LARGE, settings
             {"clickhouseAllowedCidrs": ["10.9.0.0/24"]},
             "clickhouseAllowedCidrs: only counts with clickhouseReach direct",
         ),
+        ({"tenantTeams": {"acme": "Acme"}}, "tenantTeams: acme has no folder: it is not in tenantReaders"),
+        ({"tenantReaders": ["acme"], "tenantTeams": {"acme": " "}}, "tenantTeams: acme: the team's name is empty"),
+        (
+            {"tenantReaders": ["acme"], "tenantTeams": {"acme": "Acme"}, "grafanaMode": "none"},
+            "tenantTeams: only counts where",
+        ),
         (
             {"grafanaAuthentication": "SAML", "grafanaSamlMetadataUrl": "https://idp.example.com/metadata"},
             "grafanaAdminGroups: needed with grafanaAuthentication SAML",

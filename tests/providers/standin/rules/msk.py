@@ -177,10 +177,23 @@ def _secrets_fit(cloud: Cloud, association: Resource) -> None:
             value = json.loads(versions[-1].get("secretString")) if versions else {}
         except ValueError:
             value = {}
+        # MSK says nothing of a second secret for a name; it would leave open which password counts.
+        if isinstance(value, dict) and value.get("username") in _usernames(cloud, association):
+            raise Refused("BadRequestException", f"{arn}: {value['username']} is a user of the cluster already")
         if not isinstance(value, dict) or not {"username", "password"} <= value.keys():
             raise Refused(
                 "BadRequestException", f"The provided secret {arn} has no JSON value with username and password"
             )
+
+
+def _usernames(cloud: Cloud, association: Resource) -> set[str]:
+    """Who the cluster knows by other associations."""
+    arns: set[str] = set()
+    for other in cloud.all(SCRAM, SINGLE):
+        if other.id != association.id and other.get("clusterArn") == association.get("clusterArn"):
+            arns |= {*(other.get("secretArnLists") or [other.get("secretArn")])}
+    texts = [item.get("secretString") for item in cloud.all(VERSION) if item.get("secretId") in arns]
+    return {json.loads(text).get("username") for text in texts}
 
 
 @values(TOPIC)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import json
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,8 +11,10 @@ from google.protobuf.json_format import MessageToDict
 from pulumi.runtime import settings as runtime
 from pulumi.runtime.rpc import _special_secret_sig, _special_sig_key
 
-from tests.unit.aws.mocks import Cloud, Made, value
+from policy.stack import Resource, Stack
+from tests.unit.aws.mocks import Cloud, value
 from tests.unit.aws.test_program import run_program
+from tests.unit.kubernetes.cluster_stack import STATUS, answering
 
 ACCOUNT = "111122223333"
 OWN: dict[str, Any] = {
@@ -28,6 +28,7 @@ OWN: dict[str, Any] = {
 }
 """In place of the committed files' example values, which an `up` refuses."""
 PUBLIC, PRIVATE = ["subnet-a", "subnet-b"], ["subnet-c", "subnet-d"]
+ISSUER = "oidc.eks.eu-central-1.amazonaws.com/id/0123456789ABCDEF0123456789ABCDEF"
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "dev": ("dev", {}),
     "prod": ("prod", {}),
@@ -35,6 +36,8 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
         "prod",
         {
             "kafkaAuth": "iam",
+            "tenantReaders": ["acme"],
+            "tenantTeams": {"acme": "Acme"},
             "collectorInternal": True,
             "collectorCertificateArn": "",
             "collectorZoneId": "Z0123456789ABCDEFGHIJ",
@@ -63,14 +66,58 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
             "workerImageRepository": f"{ACCOUNT}.dkr.ecr.eu-central-1.amazonaws.com/theirs/worker",
         },
     ),
+    "kubernetes": (
+        "dev",
+        {
+            "collectorPlatform": "kubernetes",
+            "collectorSpot": False,
+            "collectorCertificateArn": "",
+            "collectorZoneId": "Z0123456789ABCDEFGHIJ",
+            "kubernetesEksCluster": "theirs",
+            "kubernetesOidcProviderArn": f"arn:aws:iam::{ACCOUNT}:oidc-provider/{ISSUER}",
+            "kubernetesSecurityGroupId": "sg-0fedcba9876543210",
+            "kubernetesTlsSecret": "otlp-tls",
+        },
+    ),
+    "lent": ("dev", {"env": "pr", "shareStack": "other"}),
 }
 """Name to the committed file and what is set over it."""
+LENT: dict[str, Any] = {
+    "account": ACCOUNT,
+    "region": "eu-central-1",
+    "protect": False,
+    "network": {
+        "vpcId": "vpc-other",
+        "cidr": "10.80.0.0/16",
+        "zones": [{"name": f"zone-{n}", "public": f"public-{n}", "private": f"private-{n}"} for n in (1, 2)],
+        "natAddresses": ["203.0.113.7"],
+        "endpointsGroup": "sg-other-endpoints",
+    },
+    "kafka": {
+        "clusterArn": f"arn:aws:kafka:eu-central-1:{ACCOUNT}:cluster/other/11111111-2222-3333-4444-555555555555-1",
+        "bootstrapServers": "b-2.other:9096,b-1.other:9096",
+        "group": "sg-other-kafka",
+        "auth": "scram",
+        "brokers": 2.0,
+    },
+    "grafana": {"workspaceId": "g-1", "url": "https://g-1", "group": "sg-other-grafana", "alertTopicArn": ""},
+}
+"""What another stack lends: its output `shared` (infra/aws/sharing.py)."""
+EKS = {
+    "version": "1.34",
+    "endpoint": "https://0123456789ABCDEF.gr7.eu-central-1.eks.amazonaws.com",
+    "certificateAuthorities": [{"data": "Q0E="}],
+    "identities": [{"oidcs": [{"issuer": f"https://{ISSUER}"}]}],
+}
 OUTPUTS: dict[str, dict[str, Any]] = {
+    "pulumi:pulumi:StackReference": {"outputs": {"shared": LENT}, "secretOutputNames": []},
     "pulumi-python:dynamic/aws:WorkerImage": {"image": f"{ACCOUNT}.dkr.ecr.eu-central-1.amazonaws.com/worker@sha256:0"},
     "pulumi-python:dynamic/aws:Applied": {"said": "serves"},
     "pulumi-python:dynamic/aws:Rollout": {"running": "arn:task"},
     "aws:lb/targetGroup:TargetGroup": {"arnSuffix": "targetgroup/group/1"},
     "aws:route53/zone:Zone": {"zoneId": "Z1"},
+    "kubernetes:core/v1:ConfigMap": {"metadata": {"name": "collector-config-0a1b2c3d"}},
+    "kubernetes:core/v1:Service": {"status": STATUS},
     "aws:route53/record:Record": {"fqdn": "proof.telemetry.test"},
     "aws:secretsmanager/secretVersion:SecretVersion": {"versionId": "version-1"},
     "aws:acm/certificate:Certificate": {
@@ -88,42 +135,17 @@ OUTPUTS: dict[str, dict[str, Any]] = {
 
 
 @dataclass
-class Declared:
+class Declared(Stack):
     """One variant's resources, each with the inputs that its provider would get."""
 
-    variant: str
-    prod: bool
-    made: list[Made]
-    protected: set[str] = field(default_factory=set)
-    """Names of what Pulumi refuses to delete."""
     outputs: dict[str, Any] = field(default_factory=dict)
     """The stack's outputs."""
     marked: set[tuple[str, str]] = field(default_factory=set)
     """Resource and input: what the engine is told is a secret, so that it stands encrypted in the state."""
 
-    @property
-    def own_network(self) -> bool:
-        return self.variant != "given"
-
-    def of(self, *types: str) -> list[Made]:
-        return [item for item in self.made if item.type in types]
-
-    def policies(self) -> Iterator[tuple[Made, list[dict[str, Any]]]]:
-        """Every policy document in any input of any resource, whatever the input's name."""
-        for item in self.made:
-            for text in item.inputs.values():
-                if isinstance(text, str) and text.startswith("{") and '"Statement"' in text:
-                    yield item, json.loads(text)["Statement"]
-
-    def containers(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Every container of every task definition."""
-        for task in self.of("aws:ecs/taskDefinition:TaskDefinition"):
-            for container in json.loads(task.inputs["containerDefinitions"]):
-                yield f"{task.name} {container['name']}", container
-
     def changed(self) -> Declared:
         """A copy to break."""
-        return Declared(self.variant, self.prod, copy.deepcopy(self.made), set(self.protected))
+        return copy.deepcopy(self)
 
 
 def given_network(token: str, args: dict[str, Any]) -> dict[str, Any]:
@@ -140,10 +162,18 @@ def declared(variant: str) -> Declared:
     """The program with the variant's settings. Declared once, and not to be changed: take `changed()`."""
     stack, more = VARIANTS[variant]
     cloud = Cloud(outputs=OUTPUTS, answer=given_network if variant == "given" else None)
-    found = run_program(stack, False, cloud, **{**OWN, **more})
-    protected = {name for (_, name), options in found.options.items() if options.protect}
+    cloud.answers["aws:eks/getCluster:getCluster"] = EKS
+    with answering():
+        found = run_program(stack, False, cloud, **{**OWN, **more})
+    protected = {item for item, options in found.options.items() if options.protect}
+    resources = [
+        Resource(item.type, item.name, item.inputs, cloud.urns[item.type, item.name], protect, cloud.refers(item))
+        for item in cloud.made
+        if item.type != "pulumi:pulumi:StackReference"  # is read, not made
+        for protect in [(item.type, item.name) in protected]
+    ]
     outputs: Any = getattr(runtime.get_root_resource(), "outputs", None)
-    return Declared(variant, stack == "prod", cloud.made, protected, value(dict(outputs or {})), marked(cloud))
+    return Declared(stack == "prod", resources, outputs=value(dict(outputs or {})), marked=marked(cloud))
 
 
 def marked(cloud: Cloud) -> set[tuple[str, str]]:
@@ -154,13 +184,3 @@ def marked(cloud: Cloud) -> set[tuple[str, str]]:
         for key, item in MessageToDict(request.object).items()
         if isinstance(item, dict) and item.get(_special_sig_key) == _special_secret_sig
     }
-
-
-def actions(statement: dict[str, Any]) -> list[str]:
-    """A statement's actions."""
-    return listed(statement.get("Action", []))
-
-
-def listed(value: Any) -> list[Any]:
-    """One or several, as IAM takes them."""
-    return value if isinstance(value, list) else [value]

@@ -1,0 +1,52 @@
+"""A supervised process of this machine: when it counts as ready."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.errors import UserError
+from infra.local import process
+from infra.local.supervisor import Control
+
+LISTEN = "import socket, sys, time; held = socket.create_server(('127.0.0.1', int(sys.argv[1]))); time.sleep(60)"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Path]:
+    """A stack's run folder, whose supervisor ends with the test."""
+    yield tmp_path
+    Control(tmp_path).shutdown()
+
+
+def props(run: Path, script: str, port: int, seconds: int) -> dict[str, Any]:
+    return {
+        "run": str(run),
+        "command": [sys.executable, "-c", script, str(port)],
+        "ports": {"kafkaPort": port},
+        "ready_url": "",
+        "ready_seconds": seconds,
+        "files": {},
+        "environment": {},
+        "stop_seconds": 1,
+    }
+
+
+def test_a_process_is_ready_when_it_listens_itself(run: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    process.start("kafka", props(run, LISTEN, port, 30))
+    assert Control(run).processes()["kafka"]["statename"] == "RUNNING"
+
+
+def test_another_stack_s_answer_on_its_port_is_not_its_own(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Both found the port free: neither listened yet.
+    monkeypatch.setattr(process, "check_ports", lambda ports: None)
+    with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(UserError, match="kafka was not ready"):
+        process.start("kafka", props(run, "import time; time.sleep(60)", other.getsockname()[1], 3))
+    assert "kafka" not in Control(run).processes()
