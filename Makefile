@@ -1,4 +1,4 @@
-# One line a target; `make` alone prints the menu. NAME is the stack, PORT_BASE moves its ports.
+# A line or few a target; `make` alone prints the menu. NAME is the stack, PORT_BASE moves its ports.
 NAME ?= local
 PORT_BASE ?=
 BIN := .venv/bin
@@ -11,9 +11,9 @@ TENANT ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help environment tools up demo down logs status migrate backfill audit test lint bench
+.PHONY: help environment tools up demo down logs status doctor migrate backfill audit test lint bench compose-up compose-down
 help: ## this menu
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 environment: ## .venv as requirements.lock says
 	@infra/local/toolchain/environment.sh
 tools: environment ## engine, collector and broker, built once into a cache
@@ -28,14 +28,24 @@ logs: environment ## follow the logs of all parts
 	@$(TELEMETRY) logs --name $(NAME)
 status: environment ## what runs, and where
 	@$(TELEMETRY) status --name $(NAME)
+doctor: environment ## what keeps the stack from coming up, or will soon
+	@$(TELEMETRY) doctor --name $(NAME)
 migrate: environment ## apply pending migrations
 	@$(TELEMETRY) migrate --name $(NAME)
 backfill: environment ## rebuild rollups: make backfill FROM=... TO=... [TENANT=...]
 	@$(TELEMETRY) backfill --name $(NAME) --from "$(FROM)" --to "$(TO)"$(if $(TENANT), --tenant "$(TENANT)")
 audit: environment ## compare offsets, rows and rollups
 	@$(TELEMETRY) audit --name $(NAME)
-test: lint tools ## all tests
-	@$(BIN)/pytest -n 3 tests
+compose-up: ## the same parts in Docker (docs/compose.md)
+	@infra/compose/compose.sh up
+compose-down: ## remove them and their volumes
+	@infra/compose/compose.sh down
+test: environment tools ## all tests, ruff and pyright
+	@$(BIN)/ruff check && $(BIN)/ruff format --check
+	@# pyright takes a minute of one processor: it runs beside the tests and speaks after them.
+	@said=$$(mktemp); $(BIN)/pyright >$$said 2>&1 & types=$$!; \
+	$(BIN)/pytest -n 3 tests; tests=$$?; \
+	wait $$types; types=$$?; cat $$said; rm $$said; exit $$((tests | types))
 lint: environment ## ruff and pyright
 	@$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/pyright
 bench: environment ## measure; JSON to the path in BENCH_JSON

@@ -51,17 +51,29 @@ def wait_until_stored(client: Client, result: DemoResult, began: datetime, patie
         time.sleep(0.2)
 
 
-def print_report(client: Client, window: Window, console: Console) -> None:
-    """Prints the whole report: the findings first, then the tables that they come from."""
-    total = ask(client, "demo_total", window)[0]
-    tenants = ask(client, "demo_cost_by_tenant", window)
-    models = ask(client, "demo_cost_by_model", window)
-    tools = ask(client, "demo_slow_tools", window)
-    failing = ask(client, "demo_failing", window)
-    loops = ask(client, "demo_loops", window)
+@dataclass(frozen=True)
+class Report:
+    """The figures of a window, as the queries return them."""
 
-    console.print()
-    console.rule(f"[bold]{window.start:%d %b %H:%M} to {window.end:%d %b %H:%M} UTC", align="left")
+    total: Row
+    tenants: list[Row]
+    models: list[Row]
+    tools: list[Row]
+    failing: list[Row]
+    loops: list[Row]
+
+
+def read_report(client: Client, window: Window) -> Report:
+    """Asks for all figures."""
+    tables = ("demo_cost_by_tenant", "demo_cost_by_model", "demo_slow_tools", "demo_failing", "demo_loops")
+    return Report(ask(client, "demo_total", window)[0], *(ask(client, table, window) for table in tables))
+
+
+def print_report(found: Report, window: Window, console: Console) -> None:
+    """Prints the whole report: the findings first, then the tables that they come from."""
+    total, tenants, models, tools = found.total, found.tenants, found.models, found.tools
+    failing, loops = found.failing, found.loops
+    console.print(f"\n[bold]{window.start:%d %b %H:%M} to {window.end:%d %b %H:%M} UTC", highlight=False)
     if not total["model_calls"]:
         console.print("No model call in this window: did the demo's spans arrive? `telemetry status` tells.")
         return
@@ -109,14 +121,18 @@ def findings(
             f"Agent [bold]{row['agent']}[/] {row['version']} loops: in {row['looping']:.0%} of its runs it makes the same "
             f"call of {row['tool']} again and again, up to {row['most_repeated']} times."
         )
-    # A refused call of a priced model has no tokens and counts as unpriced too: that is no missing price.
-    unpriced = [row for row in models if row["unpriced"] == row["model_calls"]]
+    unpriced = [row for row in models if _has_no_price(row)]
     if unpriced and (most := max(unpriced, key=lambda row: row["unpriced"])):
         said.append(
             f"Model [bold]{most['model']}[/] has no price: {most['unpriced']:,} calls are counted as unpriced "
             f"(add it to configs/model_prices.yaml)."
         )
     return said
+
+
+def _has_no_price(model: Row) -> bool:
+    """Whether nothing of it could be priced. Calls that failed without any usage count as neither."""
+    return bool(model["unpriced"]) and not model["usd"]
 
 
 def dollars(value: Decimal | float) -> str:
@@ -144,7 +160,8 @@ def _table(title: str, *columns: str) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=None, pad_edge=False)
     for number, column in enumerate(columns):
         text = number == 0 or column.endswith(".")
-        table.add_column(column.rstrip("."), justify="left" if text else "right", no_wrap=True)
+        justify = "left" if text else "right"
+        table.add_column(column.rstrip("."), justify=justify, no_wrap=not text, overflow="fold")
     return table
 
 
@@ -167,7 +184,6 @@ def _tenants(rows: Sequence[Row]) -> Table:
 def _models(rows: Sequence[Row]) -> Table:
     table = _table("\nCost by model", "model", "provider.", "calls", "prompt", "cached", "completion", "cost")
     for row in rows:
-        unpriced = row["unpriced"] == row["model_calls"]
         table.add_row(
             row["model"],
             row["provider"],
@@ -175,7 +191,7 @@ def _models(rows: Sequence[Row]) -> Table:
             short(row["prompt"]),
             short(row["cached"]),
             short(row["completion"]),
-            "[yellow]no price[/]" if unpriced else dollars(row["usd"]),
+            "[yellow]no price[/]" if _has_no_price(row) else dollars(row["usd"]),
         )
     return table
 
