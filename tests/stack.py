@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -19,27 +18,10 @@ import yaml
 from infra.config import PROJECT, stack_file
 from infra.endpoints import ClickHouseAddress, KafkaAddress, OtlpAddress
 from infra.paths import ROOT
-from infra.settings import PORTS, Settings, parse_settings
+from infra.settings import Settings, parse_settings
+from tests.ports import free_port_base
 
 UP_SECONDS = 180
-
-
-def free_port_base() -> int:
-    """A portBase whose ports are all free now."""
-    while True:
-        base = 15000 + secrets.randbelow(160) * 100
-        probes = []
-        try:
-            for _, offset in PORTS.values():
-                probe = socket.socket()
-                probes.append(probe)
-                probe.bind(("127.0.0.1", base + offset))
-            return base
-        except OSError:
-            continue
-        finally:
-            for probe in probes:
-                probe.close()
 
 
 @dataclass
@@ -134,10 +116,11 @@ def copy_of_the_tree(folder: Path) -> Path:
 def local_stack(settings: Mapping[str, Any] | None = None, up: bool = True, root: Path = ROOT) -> Iterator[Stack]:
     """A stack that exists for the block; brought up unless `up` is False."""
     stack = Stack(f"test-{os.getpid()}-{secrets.token_hex(3)}", root)
-    stack.configure(platform="local", portBase=free_port_base(), kafkaHeapMiB=256, **(settings or {}))
-    try:
-        if up:
-            stack.telemetry("up")
-        yield stack
-    finally:
-        stack.remove()
+    with free_port_base() as base:
+        stack.configure(platform="local", portBase=base, kafkaHeapMiB=256, **(settings or {}))
+        try:
+            if up:
+                stack.telemetry("up")
+            yield stack
+        finally:
+            stack.remove()

@@ -76,17 +76,15 @@ def main() -> int:
     if given.cold or COLD in given.only:
         _run(report, COLD, ups.cold)
     if names:
-        stack = ups.new_stack()
-        try:
-            if "warm" not in names:
-                ups.warm(stack)
-            for name, measure in benchmarks(stack, given.seconds).items():
-                if name in names:
-                    _run(report, name, measure)
-        except ups.UpFailed as error:
-            report.fail("warm", str(error))
-        finally:
-            stack.remove()
+        with ups.new_stack() as stack:
+            try:
+                if "warm" not in names:
+                    ups.warm(stack)
+                for name, measure in benchmarks(stack, given.seconds).items():
+                    if name in names:
+                        _run(report, name, measure)
+            except ups.UpFailed as error:
+                report.fail("warm", str(error))
     report.show()
     return 1 if report.failures else 0
 

@@ -9,6 +9,7 @@ import statistics
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
@@ -16,7 +17,8 @@ import yaml
 from infra.config import PROJECT
 from infra.paths import ROOT
 from tests.bench.report import Figure
-from tests.stack import Stack, free_port_base
+from tests.ports import free_port_base
+from tests.stack import Stack
 
 COLD_TARGET, WARM_TARGET, UNCHANGED_TARGET = 600.0, 20.0, 5.0
 COLD_SECONDS = 3600
@@ -37,11 +39,16 @@ class UpFailed(Exception):
     """`make up` ended with an error."""
 
 
-def new_stack() -> Stack:
-    """A stack of its own with the shipped settings on free ports; nothing is up yet."""
+@contextlib.contextmanager
+def new_stack() -> Iterator[Stack]:
+    """A stack of its own with the shipped settings on free ports, gone after the block; nothing is up yet."""
     stack = Stack(f"bench-{os.getpid()}")
-    stack.configure(platform="local", portBase=free_port_base())
-    return stack
+    with free_port_base() as base:
+        stack.configure(platform="local", portBase=base)
+        try:
+            yield stack
+        finally:
+            stack.remove()
 
 
 def make(target: str, root: Path, name: str, seconds: float, environment: dict[str, str] | None = None) -> float:
@@ -76,11 +83,11 @@ def unchanged(stack: Stack) -> list[Figure]:
 
 def cold() -> list[Figure]:
     """`make up` in a copy of the tree with every cache empty: ours, uv's, pip's, Go's and Maven's."""
-    with tempfile.TemporaryDirectory(prefix="agent-telemetry-cold-") as temporary:
+    with tempfile.TemporaryDirectory(prefix="agent-telemetry-cold-") as temporary, free_port_base() as base:
         root, caches = Path(temporary) / "tree", Path(temporary) / "caches"
         _copy(root)
         name = "bench"
-        settings = {f"{PROJECT}:platform": "local", f"{PROJECT}:portBase": free_port_base()}
+        settings = {f"{PROJECT}:platform": "local", f"{PROJECT}:portBase": base}
         (root / f"Pulumi.{name}.yaml").write_text(yaml.safe_dump({"config": settings}))
         environment = {
             "AGENT_TELEMETRY_CACHE": str(caches / "agent-telemetry"),

@@ -35,6 +35,7 @@ from tests.engine.aws_plugin import NODES
 from tests.engine.aws_world import PLUGIN
 from tests.engine.ssm_channel import AGENT, Channel
 from tests.forks import STANDIN, command
+from tests.ports import free_port
 from tests.providers.api.systems import SESSION
 from tests.providers.standin.cloud import FOLDER, Cloud, Resource
 
@@ -260,9 +261,7 @@ def test_what_it_says_reaches_the_person(world: World, monkeypatch: pytest.Monke
 
 
 def test_a_port_that_nobody_listens_on_closes_the_connection(world: World) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as gone:
-        port = gone.getsockname()[1]
-    world.leads_to(port)
+    world.leads_to(free_port())
     world.expect("session-6")
     with opened() as local, spoken(local) as say:
         assert say(b"x\n") == b""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 import subprocess
 import time
 import urllib.request
@@ -19,12 +18,7 @@ from infra.local.clickhouse import command
 from infra.paths import CONFIGS
 from infra.templates import render
 from infra.tenant_views import VIEWS
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+from tests.ports import free_port
 
 
 @dataclass

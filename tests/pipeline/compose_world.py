@@ -30,7 +30,7 @@ from infra.local.toolchain import ensure
 from infra.paths import CONFIGS
 from tests.compose_project import load
 from tests.dockerfile import Program
-from tests.pipeline.clickhouse_front import free_port
+from tests.ports import free_port
 
 CLUSTER_ID = "5L6g3nShT-eMCtK--X86sw"
 """The image's own, where nobody gives another."""

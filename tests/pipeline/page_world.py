@@ -21,9 +21,10 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from infra.config import PROJECT
-from tests.pipeline.clickhouse_front import Front, free_port
+from tests.pipeline.clickhouse_front import Front
 from tests.pipeline.dashboard_data import HOURS
 from tests.pipeline.schema_engine import SchemaEngine
+from tests.ports import free_port
 from tests.workload import default_start
 
 STACK = "shown"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from infra.local.toolchain import ensure
+from tests.ports import free_ports
 
 USER, PASSWORD = "collector", "0123456789"
 """A password of digits alone: it must stay a text all the way."""
@@ -40,16 +40,6 @@ class Broker:
             "sasl.password": PASSWORD,
             "ssl.ca.location": str(self.ca),
         }
-
-
-def free_ports(count: int) -> list[int]:
-    probes = [socket.socket() for _ in range(count)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
 
 
 def certificate(folder: Path) -> tuple[Path, Path]:

@@ -14,7 +14,8 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 from infra.clickhouse import as_user_error, connect
 from infra.endpoints import ClickHouseAddress, Direct
 from infra.errors import UserError
-from tests.pipeline.clickhouse_front import Front, free_port, running_front  # noqa: F401
+from tests.pipeline.clickhouse_front import Front, running_front  # noqa: F401
+from tests.ports import free_port
 
 
 @pytest.fixture(params=[True, False, "zstd"], ids=["lz4", "plain", "zstd"])

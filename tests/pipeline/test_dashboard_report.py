@@ -19,9 +19,9 @@ from infra.dashboards.render.boards import Boards
 from infra.dashboards.render.report import report
 from infra.dashboards.render.source import Source
 from tests.oracle import Oracle
-from tests.pipeline.clickhouse_front import free_port
 from tests.pipeline.dashboard_data import HOURS, SPANS, fill, telling_trace
 from tests.pipeline.page_world import STACK, FrontEngine, opened_browser, tab
+from tests.ports import free_port
 from tests.stack import Stack
 from tests.workload import default_start, requests
 

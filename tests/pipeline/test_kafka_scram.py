@@ -20,7 +20,8 @@ from infra.local.toolchain import ensure
 from infra.settings import Settings, parse_settings
 from infra.tenants import KeyFile, add
 from tests.pipeline.otlp_messages import span, traces
-from tests.pipeline.scram_broker import PASSWORD, USER, Broker, free_ports, scram_broker
+from tests.pipeline.scram_broker import PASSWORD, USER, Broker, scram_broker
+from tests.ports import free_ports
 
 
 @pytest.fixture(scope="module")

@@ -31,7 +31,8 @@ from infra.kubernetes.pods import CONFIG_FILE, CONFIG_FOLDER, deployment
 from infra.local.toolchain import ensure
 from infra.tenants import KeyFile, add
 from tests.pipeline.otlp_messages import span, traces
-from tests.pipeline.scram_broker import PASSWORD, USER, Broker, certificate, free_ports, scram_broker
+from tests.pipeline.scram_broker import PASSWORD, USER, Broker, certificate, scram_broker
+from tests.ports import free_ports
 from tests.unit.kubernetes.cluster_stack import needs, settings
 
 PORTS = ("otlpGrpcPort", "otlpHttpPort", "collectorHealthPort", "collectorMetricsPort")

@@ -13,6 +13,7 @@ import pytest
 from infra.local.supervisor import wait_for
 from infra.paths import ROOT
 from tests.forks import command
+from tests.ports import free_port
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 
@@ -34,9 +35,7 @@ def test_streams_arguments_folder_and_exit_code_are_its_own(given: str, code: in
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    return free_port()
 
 
 def listens(port: int) -> bool:

@@ -24,8 +24,9 @@ from infra.doctor.check import Check, Result, Unseen, fail, ok, run, warn
 from infra.errors import UserError
 from infra.local.supervisor import Control
 from infra.paths import ROOT
-from infra.settings import Settings, parse_settings
+from infra.settings import PORTS, Settings, parse_settings
 from infra.tenants import Credential
+from tests.ports import free_ports
 
 NOW, DAY = 1_800_000_000.0, 86_400
 
@@ -174,9 +175,9 @@ def up(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_ports_are_free_taken_or_the_stack_s_own(monkeypatch: pytest.MonkeyPatch, up: Any) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        port = other.getsockname()[1]
-        found = settings(clickhousePort=port)
+    found = settings(**dict(zip(PORTS, free_ports(len(PORTS)), strict=True)))
+    port = found.clickhousePort
+    with socket.create_server(("127.0.0.1", port)):
         taken = local.ports("mine", found)
         assert taken.state == "fail" and f"{port} (setting clickhousePort) by" in taken.found
         up.alive = True

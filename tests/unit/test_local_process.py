@@ -13,6 +13,7 @@ import pytest
 from infra.errors import UserError
 from infra.local import process
 from infra.local.supervisor import Control
+from tests.ports import free_port
 
 LISTEN = "import socket, sys, time; held = socket.create_server(('127.0.0.1', int(sys.argv[1]))); time.sleep(60)"
 
@@ -38,9 +39,7 @@ def props(run: Path, script: str, port: int, seconds: int) -> dict[str, Any]:
 
 
 def test_a_process_is_ready_when_it_listens_itself(run: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    process.start("kafka", props(run, LISTEN, port, 30))
+    process.start("kafka", props(run, LISTEN, free_port(), 30))
     assert Control(run).processes()["kafka"]["statename"] == "RUNNING"
 
 

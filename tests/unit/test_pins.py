@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import socket
 import subprocess
 import tarfile
 import threading
@@ -26,6 +25,7 @@ from infra.config import file_settings
 from infra.errors import UserError
 from infra.paths import CONFIGS
 from infra.pins import fill_actions, fill_pins, fill_prices
+from tests.ports import free_port
 
 DIGEST = f"sha256:{'ab' * 32}"
 SUM = "cd" * 64
@@ -263,9 +263,7 @@ def test_a_digest_comes_from_a_real_registry(tmp_path: Path) -> None:
     from infra.local.toolchain import ensure
 
     crane = ensure(["crane"]).crane
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     server = subprocess.Popen(
         [str(crane), "registry", "serve", "--address", address], stderr=subprocess.PIPE, text=True
     )

@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -33,6 +32,7 @@ from infra.postdeploy.grafana_contacts import receivers
 from infra.settings import Settings, parse_settings
 from tests.grafana_models import judge
 from tests.grafana_program import VERSION, interpolated, loaded
+from tests.ports import free_port
 from tests.unit.test_dashboard_models import read_back
 
 pytestmark = pytest.mark.timeout(300)
@@ -212,9 +212,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_a_grafana_that_is_found_reads_the_command_the_ini_and_every_file(machine: Path, tmp_path: Path) -> None:
     found = find_grafana([], [])
     assert found == FoundGrafana(machine / "bin" / "grafana", VERSION, machine, machine / "data" / "plugins")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     here = settings(dashboardsPort=port)
     run = grafana_run(found, here, "local", tmp_path / "run")
     for path, text in run.files.items():

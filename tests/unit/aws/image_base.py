@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import socket
 import subprocess
 import tarfile
 from collections.abc import Iterator
@@ -11,14 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from infra.aws.image import Crane
+from tests.ports import free_port
 
 
 @contextmanager
 def registry_server(program: Path, folder: Path) -> Iterator[str]:
     """The server's host:port for the block; blobs lie in `folder`."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [str(program), "registry", "serve", "--address", f"127.0.0.1:{port}", "--disk", str(folder)]
     server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:

@@ -19,6 +19,7 @@ from infra.aws.commands import run_command, wait_online
 from infra.aws.key_bucket import KeyObject
 from infra.aws.tunnel import plugin
 from infra.errors import UserError
+from tests.ports import free_port
 
 REGION = "eu-central-1"
 CA = "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n"
@@ -67,8 +68,8 @@ def test_the_password_and_the_ca_are_there_while_it_is_open_and_gone_after() -> 
 def test_with_several_nodes_one_is_stayed_with_and_one_that_does_not_answer_is_passed_over() -> None:
     secrets = boto3.client("secretsmanager", region_name=REGION)
     arn = secrets.create_secret(Name="x", SecretString=json.dumps({"username": "worker", "password": "p"}))["ARN"]
-    with socket.create_server(("127.0.0.1", 0)) as node:
-        port = node.getsockname()[1]
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)):
         hosts = ("nowhere.invalid", "127.0.0.1", "127.0.0.2")
         with access.InVpc(REGION, arn, CA, hosts).open("clickhouse.internal", port) as reached:
             assert (reached.host, reached.server_name) == ("127.0.0.1", "")

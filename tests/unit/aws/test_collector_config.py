@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import socket
 import subprocess
 import urllib.error
 import urllib.request
@@ -27,6 +26,7 @@ from infra.local.toolchain import ensure
 from infra.local.toolchain.versions import version_of
 from infra.settings import Settings
 from infra.tenants import KeyFile
+from tests.ports import free_port
 from tests.unit.aws.ecs_stack import settings
 
 BROKERS = "b-1.msk.example.com:9096,b-2.msk.example.com:9096"
@@ -80,12 +80,6 @@ def test_its_limits_follow_the_tasks_memory(keys: Path) -> None:
 def test_the_image_is_the_version_that_local_builds() -> None:
     assert versions()["deployed"]["collector-image"]["version"] == version_of("collector")
     assert image_reference("collector-image").endswith(f"contrib:{version_of('collector')}")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture
