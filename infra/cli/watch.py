@@ -18,7 +18,7 @@ from infra.cli.console import Json, Name, console, emit, quiet_progress, say, sh
 from infra.cli.local import stack_platform
 from infra.cli.parts import Parts, parts_here
 from infra.cli.pipeline_now import Now, Watched, lines
-from infra.cli.worker_results import worker_results, worker_table
+from infra.cli.worker_results import worker_table
 from infra.errors import UserError
 from infra.local.layout import run_folder
 
@@ -97,11 +97,12 @@ def _look(stack: Watched) -> _Seen:
 
             parts = parts_on_aws(stack.name)
     from infra.clickhouse import as_user_error
+    from infra.worker.results import latest
 
     try:
         client = stack.client()
         with working("asking ClickHouse"), as_user_error("the worker's results"):
-            return _Seen(stack.name, parts, stack.now(), worker_results(client), "")
+            return _Seen(stack.name, parts, stack.now(), latest(client), "")
     except UserError as error:
         return _Seen(stack.name, parts, None, [], str(error))
 

@@ -5,11 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from infra.cli.console import table_of
-from infra.paths import SQL
-from infra.shards import for_readers
 
 if TYPE_CHECKING:
-    from clickhouse_connect.driver.client import Client
     from rich.table import Table
 
 MEANING = {
@@ -23,15 +20,8 @@ MEANING = {
 }
 
 
-def worker_results(client: Client) -> list[dict[str, Any]]:
-    """What each of the worker's steps found last."""
-    rows = client.query(for_readers(client, (SQL / "queries" / "worker_status.sql").read_text())).result_rows
-    keys = ("step", "ok", "value", "seconds_ago")
-    return [dict(zip(keys, row, strict=True)) for row in rows]
-
-
 def worker_table(results: list[dict[str, Any]]) -> Table:
-    """The same as a table."""
+    """infra.worker.results.latest as a table."""
     table = table_of(
         "worker", "ok", "last value", "what it is", "ago", fold=("what it is",), right=("last value", "ago")
     )

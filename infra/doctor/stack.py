@@ -98,9 +98,9 @@ def tables(settings: Settings, client: Client) -> Result:
 
 def worker(name: str, settings: Settings, client: Client) -> Result:
     """Whether its steps get done; the canary among them goes the whole way."""
-    from infra.cli.worker_results import worker_results
+    from infra.worker.results import latest
 
-    found = worker_results(client)
+    found = latest(client)
     if not found:
         return beside_the_point("it has recorded nothing yet")
     logs = f"`telemetry logs --name {name} --part worker` says why"

@@ -8,7 +8,9 @@ from typing import Any
 
 from clickhouse_connect.driver.client import Client
 
+from infra.paths import SQL
 from infra.replicas import catch_up
+from infra.shards import for_readers
 from infra.worker import statements
 
 
@@ -36,3 +38,10 @@ def watermark(client: Client) -> int:
     """Up to when, Unix ms, a worker has looked for re-deliveries; with no worker so far, the first row's arrival."""
     catch_up(client, ["worker_results", "span_keys"])
     return int(statements.rows(client, "worker/watermark")[0][0])
+
+
+def latest(client: Client) -> list[dict[str, Any]]:
+    """What each step found last, for people: step, ok, value, seconds_ago."""
+    rows = client.query(for_readers(client, (SQL / "queries" / "worker_status.sql").read_text())).result_rows
+    keys = ("step", "ok", "value", "seconds_ago")
+    return [dict(zip(keys, row, strict=True)) for row in rows]

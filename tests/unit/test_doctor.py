@@ -275,7 +275,7 @@ def test_the_worker_s_steps(
     monkeypatch: pytest.MonkeyPatch, rows: list[tuple[str, bool, int]], state: str, said: str
 ) -> None:
     found = [{"step": step, "ok": ok, "value": 0.0, "seconds_ago": ago} for step, ok, ago in rows]
-    monkeypatch.setattr("infra.cli.worker_results.worker_results", lambda _: found)
+    monkeypatch.setattr("infra.worker.results.latest", lambda _: found)
     result = stack.worker("mine", settings(workerCanarySeconds=60), None)  # type: ignore[arg-type]
     assert result.state == state and said in result.found
     assert state != "fail" or "telemetry logs --name mine --part worker" in result.fix
