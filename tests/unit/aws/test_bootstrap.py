@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 from infra.aws.bootstrap.program import deploy
-from infra.aws.bootstrap.settings import FILE, BootstrapSettings, Preview, check_own, read
+from infra.aws.bootstrap.settings import (
+    FILE,
+    BootstrapSettings,
+    Preview,
+    check_own,
+    provider_of,
+    read,
+    uses_bootstrap_key,
+)
 from infra.errors import UserError
 from tests.unit.aws.mocks import Cloud, run
 
@@ -74,6 +82,23 @@ def test_without_github_there_are_no_roles() -> None:
     bare = BootstrapSettings(account="111122223333", region="eu-central-1")
     found, _ = run(lambda: deploy(bare, protect=True))
     assert not found.of(ROLE) and found.of("aws:s3/bucket:Bucket")
+
+
+def test_the_key_s_context_is_the_stack_s_name() -> None:
+    provider = OWN.secrets_provider("prod")
+    assert provider.endswith("context_stack=prod") and uses_bootstrap_key(provider)
+    assert provider_of("prod", provider) == provider
+    assert provider_of("pr-7", provider).endswith("&context_stack=pr-7")
+    bare = provider.replace("&context_stack=prod", "")
+    assert provider_of("dev", bare).endswith("&context_stack=dev")
+    assert uses_bootstrap_key("awskms:///arn:aws:kms:eu-central-1:111122223333:alias/agent-telemetry-bootstrap")
+    for other in (
+        "",
+        "passphrase",
+        "awskms://alias/mine?region=eu-central-1",
+        "hashivault://alias/agent-telemetry-bootstrap",
+    ):
+        assert provider_of("dev", other) == other and not uses_bootstrap_key(other)
 
 
 def test_the_committed_files_example_values_are_refused_by_name() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from infra.aws.bootstrap.policies import IN_BUCKET, POLICY_CHARACTERS, check_sizes, documents
 from infra.aws.bootstrap.program import deploy
-from infra.aws.bootstrap.settings import FILE, BootstrapSettings, Preview, provider_of, read, uses_bootstrap_key
+from infra.aws.bootstrap.settings import FILE, BootstrapSettings, Preview, read
 from infra.aws.buckets import prefix
 from infra.aws.context import IAM_PATH, Context
 from infra.errors import UserError
@@ -204,23 +204,6 @@ def test_stacks_that_are_called_alike_are_not_denied_their_own_buckets() -> None
         ("deploy-prod", "dev-keys", False),
     ):
         assert allowed(found, role, "s3:GetObject", f"arn:aws:s3:::agent-telemetry-{bucket}/o") is may, (role, bucket)
-
-
-def test_the_key_s_context_is_the_stack_s_name() -> None:
-    provider = OWN.secrets_provider("prod")
-    assert provider.endswith("context_stack=prod") and uses_bootstrap_key(provider)
-    assert provider_of("prod", provider) == provider
-    assert provider_of("pr-7", provider).endswith("&context_stack=pr-7")
-    bare = provider.replace("&context_stack=prod", "")
-    assert provider_of("dev", bare).endswith("&context_stack=dev")
-    assert uses_bootstrap_key("awskms:///arn:aws:kms:eu-central-1:111122223333:alias/agent-telemetry-bootstrap")
-    for other in (
-        "",
-        "passphrase",
-        "awskms://alias/mine?region=eu-central-1",
-        "hashivault://alias/agent-telemetry-bootstrap",
-    ):
-        assert provider_of("dev", other) == other and not uses_bootstrap_key(other)
 
 
 @pytest.mark.parametrize("role", ["preview-dev", "preview-prod"])
