@@ -154,7 +154,12 @@ def open_stack(stack: str, toolchain: Toolchain) -> automation.Stack:
 def opening_error(stack: str, error: automation.CommandError) -> UserError:
     """A failed command whose output has not been shown."""
     said = str(error).partition("stderr: ")[2].strip() or str(error).strip()
-    return UserError(f"the engine could not open the stack {stack}: {said.removeprefix('error: ')}")
+    refused = (
+        "\nIf this is a role of `telemetry bootstrap`: configs/bootstrap.yaml says which stacks it may read"
+        if "AccessDenied" in said or "PermissionDenied" in said  # KMS; S3, whose HEAD answers without a word
+        else ""
+    )
+    return UserError(f"the engine could not open the stack {stack}: {said.removeprefix('error: ')}{refused}")
 
 
 def clear_stale_locks(stack: str) -> list[Path]:

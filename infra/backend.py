@@ -21,6 +21,7 @@ from infra.automation import (
     opening_error,
     program,
 )
+from infra.aws.bootstrap.settings import provider_of, uses_bootstrap_key
 from infra.config import stack_file, stack_file_content
 from infra.errors import UserError
 from infra.local.toolchain import Toolchain
@@ -70,7 +71,10 @@ def check_backend(stack: str, content: Mapping[str, Any] | None = None) -> None:
     stack file that is still to be written."""
     url = chosen_backend(f"the stack {stack}", stack)
     path = ROOT / stack_file(stack)
-    if url.startswith(("http://", "https://")) or _given_provider(content or stack_file_content(path)):
+    provider = _given_provider(content or stack_file_content(path))
+    if provider:
+        _check_context(stack, provider)
+    if url.startswith(("http://", "https://")) or provider:
         return
     passphrase = os.environ.get("PULUMI_CONFIG_PASSPHRASE")
     if passphrase == LOCAL_PASSPHRASE:
@@ -83,6 +87,19 @@ def check_backend(stack: str, content: Mapping[str, Any] | None = None) -> None:
             f"nothing encrypts the secrets of the stack {stack} in {url}: write `secretsprovider: awskms://alias/NAME` "
             f"into {path.name}, or set PULUMI_CONFIG_PASSPHRASE"
         )
+
+
+def _check_context(stack: str, provider: str) -> None:
+    """Raises UserError where the bootstrap's key encrypts without the stack's name, by which IAM tells stacks apart."""
+    wanted = provider_of(stack, provider)
+    if not uses_bootstrap_key(provider) or f"context_stack={stack}" in provider.partition("?")[2].split("&"):
+        return
+    raise UserError(
+        f"{stack_file(stack)}: `secretsprovider` does not say context_stack={stack}, so GitHub's roles may not open the "
+        "stack's secrets, and must not (docs/pull-requests.md). Is the stack in the backend already? Then somebody who may use "
+        f"the whole key runs, once,\n  pulumi stack change-secrets-provider '{wanted}' --stack {stack}\nand commits the file. "
+        f"Is it new? Then write\n  secretsprovider: {wanted}\nand remove `encryptedkey`, if it was copied from another's file"
+    )
 
 
 def _given_provider(content: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ import pulumi_aws as aws
 
 from infra.aws.access import CollectorTasks, KeyBucketCredential
 from infra.aws.context import Context
-from infra.aws.ecs import TaskCluster, logs, secret_statements
+from infra.aws.ecs import TaskCluster, logs
 from infra.aws.kafka_producer import KafkaProducer
 from infra.aws.key_list import KeyList
 from infra.aws.load_balancer import GRPC_PORT, HTTPS_PORT, LoadBalancer
@@ -167,8 +167,6 @@ class Collector(pulumi.ComponentResource):
                 "kafka-secret-version": args.kafka.secret_version,
             },
         )
-        region = settings.awsRegion
-        readable = secret_statements(region, [args.kafka.secret_arn], [args.kafka.secret_key_arn]) if scram else []
         allowed = pulumi.Output.all(self.key_list.read_statements(), args.kafka.statements)
         return task(
             context,
@@ -181,7 +179,7 @@ class Collector(pulumi.ComponentResource):
                 written,
                 args.repository_arn,
                 volumes=[KEYS_FOLDER],
-                secrets=readable,
+                secrets=args.kafka.secret_statements,
                 statements=allowed.apply(lambda lists: [*lists[0], *lists[1]]),
             ),
         )

@@ -15,7 +15,6 @@ import pulumi_aws as aws
 from infra.aws.access import KeyBucketCredential
 from infra.aws.buckets import BucketArgs, PrivateBucket
 from infra.aws.context import Context
-from infra.aws.ecs import secret_statements
 from infra.aws.eks import eks_cluster
 from infra.aws.firewall import kafka_ports
 from infra.aws.kafka_producer import KafkaProducer
@@ -101,15 +100,15 @@ class CollectorElsewhere(pulumi.ComponentResource):
     def _statements(self, args: CollectorElsewhereArgs) -> pulumi.Output[list[dict[str, Any]]]:
         """What the pods may do: read the list and Kafka's user, write their reports, use Kafka."""
         region = self._region
-        scram = args.context.settings.kafkaAuth == "scram"
-        secret = secret_statements(region, [args.kafka.secret_arn], [args.kafka.secret_key_arn]) if scram else []
         reports = pulumi.Output.all(self._reports_arn, self._key_arn).apply(
             lambda found: [
                 {"Effect": "Allow", "Action": "s3:PutObject", "Resource": f"{found[0]}/{PREFIX}*"},
                 _for_s3(region, "kms:GenerateDataKey", found[1]),
             ]
         )
-        parts = pulumi.Output.all(self.key_list.read_statements(), reports, secret, args.kafka.statements)
+        parts = pulumi.Output.all(
+            self.key_list.read_statements(), reports, args.kafka.secret_statements, args.kafka.statements
+        )
         return parts.apply(lambda lists: [item for part in lists for item in part])
 
     def _needs(

@@ -8,6 +8,7 @@ from typing import Any
 
 import pulumi
 
+from infra.aws.ecs import secret_statements
 from infra.aws.kafka import Kafka
 from infra.settings import Settings
 
@@ -23,7 +24,8 @@ class KafkaProducer:
     """Its name and password; only read with kafkaAuth scram."""
     secret_version: pulumi.Input[str]
     """Changes with the password: a running collector keeps the one that it started with. '': not known here."""
-    secret_key_arn: pulumi.Input[str]
+    secret_statements: Sequence[Mapping[str, Any]]
+    """What lets a role read that; empty with kafkaAuth iam."""
     statements: pulumi.Input[Sequence[Mapping[str, Any]]]
     """What IAM allows it to do there; empty with kafkaAuth scram."""
     after: Sequence[pulumi.Resource] = ()
@@ -32,11 +34,12 @@ class KafkaProducer:
 
 def kafka_producer(kafka: Kafka, settings: Settings) -> KafkaProducer:
     """What the component `kafka` gives its collectors."""
+    secrets = [kafka.credentials[USER]] if settings.kafkaAuth == "scram" else []
     return KafkaProducer(
         kafka.endpoint.bootstrap_servers,
-        kafka.credentials[USER] if settings.kafkaAuth == "scram" else "",
+        secrets[0] if secrets else "",
         kafka.credential_versions.get(USER, ""),
-        kafka.credentials_key_arn,
+        secret_statements(settings.awsRegion, secrets, [kafka.credentials_key_arn]),
         kafka.client_policy(USER),
         kafka.topics,
     )

@@ -69,6 +69,8 @@ def up(as_json: Json = False) -> None:
     say(f"workerImageRepository: {outputs['workerImageRepository']}")
     for role, arn in outputs["roles"].items():
         say(f"role {role}: {arn}")
+    if found.repository:
+        say("They are as safe as the rules of GitHub's environments: set those first (docs/pull-requests.md, 2)")
 
 
 @app.command()

@@ -22,12 +22,14 @@ class Parts:
     rows: list[dict[str, Any]] = field(default_factory=list)
     down: list[str] = field(default_factory=list)
     """Those that do not run as wanted."""
+    unseen: list[str] = field(default_factory=list)
+    """Those that could not be asked: they may run."""
 
-    def add(self, name: str, runs: bool, said: dict[str, Any]) -> None:
-        """One more."""
+    def add(self, name: str, runs: bool | None, said: dict[str, Any]) -> None:
+        """One more. `runs`: None where nobody could say."""
         self.rows.append({self.columns[0]: name, **said})
         if not runs:
-            self.down.append(name)
+            (self.unseen if runs is None else self.down).append(name)
 
     def table(self) -> Table:
         """The same as a table."""

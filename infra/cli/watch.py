@@ -40,7 +40,7 @@ def status(
     as_json: Json = False,
 ) -> None:
     """Shows each part, what the pipeline does now (lag, delay, rows, disks, alerts, budgets) and what the worker found
-    last. Exit code 1 when a part does not run."""
+    last. Exit code 1 when a part does not run or can't be asked, ClickHouse too, and when the stack is not up."""
     stack = Watched(name)
     try:
         if watch and console.is_terminal and not as_json:
@@ -54,11 +54,8 @@ def status(
     else:
         for table in seen.tables():
             show(table)
-    if seen.parts.down:
-        hint = f"; `telemetry up --name {name}` heals" if stack_platform(name) == "local" else ""
-        raise UserError(
-            f"{', '.join(seen.parts.down)}: not running as wanted; `telemetry logs --name {name}` says why{hint}"
-        )
+    if wrong := seen.wrong():
+        raise UserError("\n".join(wrong))
 
 
 @dataclass(frozen=True)
@@ -73,13 +70,25 @@ class _Seen:
     """Why the pipeline can't be seen; '' when it can."""
 
     def as_json(self) -> dict[str, Any]:
-        found = {"stack": self.name, "parts": self.parts.rows, "down": self.parts.down, "worker": self.worker}
-        return found | {"pipeline": self.now.as_json() if self.now else None, "problem": self.problem}
+        parts = {"parts": self.parts.rows, "down": self.parts.down, "unseen": self.parts.unseen}
+        pipeline = self.now.as_json() if self.now else None
+        return {"stack": self.name, **parts, "worker": self.worker, "pipeline": pipeline, "problem": self.problem}
+
+    def wrong(self) -> list[str]:
+        """Why the stack is not known to be well; nothing when it is."""
+        found: list[str] = []
+        if self.parts.down:
+            hint = f"; `telemetry up --name {self.name}` heals" if stack_platform(self.name) == "local" else ""
+            said = f"not running as wanted; `telemetry logs --name {self.name}` says why{hint}"
+            found.append(f"{', '.join(self.parts.down)}: {said}")
+        if self.parts.unseen:
+            found.append(f"{', '.join(self.parts.unseen)}: can't be asked from here, and may run")
+        if self.problem:
+            found.append(f"the pipeline can't be seen: {self.problem}")
+        return found
 
     def tables(self) -> list[RenderableType]:
         found: list[RenderableType] = [self.parts.table(), ""]
-        if self.problem:
-            found.append(Text(f"the pipeline can't be seen: {self.problem}", "yellow"))
         if self.now:
             table = table_of("pipeline", "now", fold=("pipeline", "now"))
             for what, said, style in lines(self.now):
@@ -116,7 +125,8 @@ def _watch(stack: Watched, seconds: float) -> None:
     with quiet_progress(), suppress(KeyboardInterrupt), Live(console=console, auto_refresh=False) as live:
         while True:
             at = Text(f"{stack.name} at {datetime.now(UTC):%H:%M:%S} UTC, every {seconds:g} s; Ctrl-C ends", "dim")
-            live.update(Group(*seen.tables(), "", at), refresh=True)
+            wrong = [Text(line, "red") for line in seen.wrong()]
+            live.update(Group(*seen.tables(), *wrong, "", at), refresh=True)
             time.sleep(seconds)
             seen = _look(stack)
 

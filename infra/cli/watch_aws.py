@@ -42,8 +42,8 @@ def _services(region: str, cluster: str) -> Iterator[tuple[str, int, int, str]]:
                 yield item["serviceName"], item["runningCount"], item["desiredCount"], events[0].get("message", "")
 
 
-def _pods(settings: Settings, name: str) -> tuple[bool, dict[str, Any]]:
-    """Whether the collectors run in the cluster, and their row. What can't be seen from here may well run."""
+def _pods(settings: Settings, name: str) -> tuple[bool | None, dict[str, Any]]:
+    """Whether the collectors run in the cluster (None: it can't be asked from here), and their row."""
     from infra.aws.eks_kubeconfig import described
     from infra.kubernetes.running import collectors
 
@@ -52,7 +52,7 @@ def _pods(settings: Settings, name: str) -> tuple[bool, dict[str, Any]]:
             kubeconfig = described(settings)
         found = collectors(settings, name, kubeconfig)
     except UserError as error:
-        return True, {"runs": None, "wanted": None, "last event": f"not seen from here: {error}"}
+        return None, {"runs": None, "wanted": None, "last event": f"not seen from here: {error}"}
     if found is None:
         return False, {"runs": 0, "wanted": settings.collectorMinTasks, "last event": "there is no such Deployment"}
     return found.available >= found.wanted, {"runs": found.available, "wanted": found.wanted, "last event": ""}

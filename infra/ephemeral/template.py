@@ -12,6 +12,7 @@ from typing import Annotated, Any, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
+from infra.aws.bootstrap.settings import provider_of
 from infra.config import PROJECT, content_settings, file_settings, stack_file, stack_file_content
 from infra.ephemeral import lifetime
 from infra.ephemeral.record import Platform
@@ -182,7 +183,7 @@ def draft_on_aws(name: str, expires: datetime, owner: str, parts: tuple[str, ...
             f"{PROJECT}:collectorZoneId in {stack_file(found.share)} (the public zone of {lender.collectorDomain}) and run "
             f"`telemetry up --name {found.share}`, or set it in configs/ephemeral.yaml"
         )
-    provider = str(raw.get("secretsprovider") or "").replace(f"context_stack={found.share}", f"context_stack={name}")
+    provider = provider_of(name, str(raw.get("secretsprovider") or ""))
     return _draft(name, values, {"secretsprovider": provider} if provider not in ("", "passphrase") else {}, owner)
 
 

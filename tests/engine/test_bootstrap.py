@@ -26,7 +26,7 @@ from tests.stack import copy_of_the_tree
 
 pytestmark = pytest.mark.timeout(600)
 ACCOUNT = "111122223333"
-BUCKET = f"agent-telemetry-state-{ACCOUNT}-eu-central-1"
+BUCKET = f"state-agent-telemetry-{ACCOUNT}-eu-central-1"
 
 
 @dataclass
@@ -146,9 +146,9 @@ def test_a_destroy_after_a_preview_makes_nothing_either(aws: Account) -> None:
         ),
         (
             "create_role",
-            {"RoleName": "agent-telemetry-preview", "AssumeRolePolicyDocument": "{}"},
+            {"RoleName": "agent-telemetry-preview-dev", "AssumeRolePolicyDocument": "{}"},
             lambda made: ("delete_role", {"RoleName": made["Role"]["RoleName"]}),
-            "the account has the role agent-telemetry-preview already",
+            "the account has the role agent-telemetry-preview-dev already",
         ),
     ],
     ids=["provider", "role"],
@@ -170,11 +170,12 @@ def test_what_an_account_can_have_once_is_asked_for_first(
 
 def test_up_moves_its_state_into_the_bucket_that_it_made(aws: Account) -> None:
     said = aws.bootstrap("up").stdout
-    assert aws.cloud.state.all("aws:s3/bucket:Bucket") and len(aws.cloud.state.all("aws:iam/role:Role")) == 4
+    assert aws.cloud.state.all("aws:s3/bucket:Bucket") and len(aws.cloud.state.all("aws:iam/role:Role")) == 6
     assert STATE_KEY in aws.objects() and not aws.files()
     assert f"pulumi login 's3://{BUCKET}?region=eu-central-1'" in said
     assert "pulumi stack init prod --secrets-provider 'awskms://alias/agent-telemetry-bootstrap" in said
-    assert "role deploy-prod: arn:aws:iam:" in said
+    assert "role deploy-prod: arn:aws:iam:" in said and "role preview-dev: arn:aws:iam:" in said
+    assert "as safe as the rules of GitHub's environments" in said
 
 
 def test_a_second_up_finds_its_state_there_and_changes_nothing(aws: Account) -> None:
@@ -187,7 +188,8 @@ def test_a_second_up_finds_its_state_there_and_changes_nothing(aws: Account) -> 
 
 def test_a_changed_setting_is_a_change_of_what_it_touches(aws: Account) -> None:
     aws.cloud.forget_operations()
-    aws.configure(environments={"dev": ["dev"], "prod": ["prod"], "reap": ["dev"], "stage": ["stage"]})
+    committed = yaml.safe_load((ROOT / "configs" / "bootstrap.yaml").read_text())["environments"]
+    aws.configure(environments={**committed, "stage": ["stage"]})
     aws.bootstrap("up")
     assert [item.name for item in aws.cloud.operations("create", "aws:iam/role:Role")] == ["deploy-stage"]
     assert not aws.cloud.operations("delete")

@@ -106,7 +106,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repository]
         }
         context = {
             "vars.PULUMI_BACKEND_URL": backend_url,
-            "vars.AWS_DEPLOY_ROLE": "arn:aws:iam::111122223333:role/agent-telemetry/agent-telemetry-deploy-dev",
+            "vars.AWS_DEPLOY_ROLE": "arn:aws:iam::111122223333:role/agent-telemetry-bootstrap/agent-telemetry-deploy-ephemeral",
             "github.server_url": "https://github.example",
             "github.repository": "o/r",
             "github.run_id": "11",

@@ -129,8 +129,49 @@ def test_without_a_backend_nothing_is_looked_for_and_the_error_says_how_to_choos
 def test_status_shows_what_it_can_without_a_backend(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("infra.cli.watch_aws._services", lambda *_: [("worker", 1, 1, "")])
     monkeypatch.setattr("infra.cli.watch_aws._nodes", lambda *_: [])
-    said = telemetry("status", "--name", "dev")
-    assert "worker" in said and "the pipeline can't be seen: no backend is chosen" in said
+    for more in ([], ["--json"]):
+        done = CliRunner().invoke(app, ["status", "--name", "dev", *more])
+        assert "worker" in done.stdout and isinstance(done.exception, UserError)
+        assert str(done.exception).startswith("the pipeline can't be seen: no backend is chosen")
+    said = json.loads(done.stdout)
+    assert said["down"] == said["unseen"] == [] and said["problem"].startswith("no backend is chosen")
+
+
+def gone(*_: Any) -> Any:
+    from clickhouse_connect.driver.exceptions import OperationalError
+
+    raise OperationalError("no route")
+
+
+@pytest.mark.parametrize(
+    ("worker", "pods", "said"),
+    [
+        (1, True, []),
+        (0, True, ["worker: not running as wanted; `telemetry logs --name dev` says why"]),
+        (1, None, ["collectors (pods): can't be asked from here, and may run"]),
+        (0, False, ["worker, collectors (pods): not running as wanted; `telemetry logs --name dev` says why"]),
+    ],
+)
+def test_status_fails_for_what_is_down_and_for_what_can_t_be_asked(
+    monkeypatch: pytest.MonkeyPatch, clickhouse: SimpleNamespace, worker: int, pods: bool | None, said: list[str]
+) -> None:
+    monkeypatch.setattr("infra.cli.watch_aws._services", lambda *_: [("worker", worker, 1, "")])
+    monkeypatch.setattr("infra.cli.watch_aws._nodes", lambda *_: [])
+    row = {"runs": None, "wanted": None, "last event": ""}
+    monkeypatch.setattr("infra.cli.watch_aws._pods", lambda *_: (pods, row))
+    there = file_settings("dev").model_copy(update={"collectorPlatform": "kubernetes"})
+    monkeypatch.setattr(watch_aws, "file_settings", lambda _: there)
+    done = CliRunner().invoke(app, ["status", "--name", "dev", "--json"])
+    shown = json.loads(done.stdout)
+    assert shown["down"] == [*["worker"] * (not worker), *["collectors (pods)"] * (pods is False)]
+    assert shown["unseen"] == ["collectors (pods)"] * (pods is None)
+    assert (str(done.exception).splitlines() if done.exception else []) == said
+    assert (done.exit_code == 0) is (not said)
+    # The same, and ClickHouse is silent.
+    monkeypatch.setattr(clickhouse.client, "query", gone)
+    done = CliRunner().invoke(app, ["status", "--name", "dev"])
+    unseen = "the pipeline can't be seen: ClickHouse does not answer: no route"
+    assert str(done.exception).splitlines() == [*said, unseen]
 
 
 def test_the_backend_is_the_one_that_the_engine_would_take(
@@ -169,6 +210,36 @@ def test_something_must_encrypt_the_secrets(monkeypatch: pytest.MonkeyPatch, sta
     stack_file("one")
     monkeypatch.setenv("PULUMI_BACKEND_URL", backend.CLOUD)
     backend.check_backend("one")  # the cloud encrypts
+
+
+BOOTSTRAP = "awskms://alias/agent-telemetry-bootstrap?region=eu-central-1"
+
+
+@pytest.mark.parametrize(
+    ("provider", "right"),
+    [
+        (f"{BOOTSTRAP}&context_stack=one", True),
+        (BOOTSTRAP, False),
+        (f"{BOOTSTRAP}&context_stack=dev", False),  # a copy of another stack's file
+        (f"{BOOTSTRAP}&context_stack=one-more", False),
+        ("awskms://alias/mine?region=eu-central-1", True),
+        ("awskms://alias/mine?context_stack=team", True),
+    ],
+)
+def test_the_bootstrap_s_key_encrypts_with_the_stack_s_name_alone(
+    monkeypatch: pytest.MonkeyPatch, stack_file: Any, provider: str, right: bool
+) -> None:
+    stack_file("one", secretsprovider=provider)
+    for url in ("s3://mine", backend.CLOUD):
+        monkeypatch.setenv("PULUMI_BACKEND_URL", url)
+        if right:
+            backend.check_backend("one")
+            continue
+        with pytest.raises(UserError) as refused:
+            backend.check_backend("one")
+        said = str(refused.value)
+        assert f"change-secrets-provider '{BOOTSTRAP}&context_stack=one' --stack one" in said
+        assert "Pulumi.one.yaml" in said and "remove `encryptedkey`" in said
 
 
 def test_a_shell_that_is_set_up_for_a_local_stack_is_refused(monkeypatch: pytest.MonkeyPatch, stack_file: Any) -> None:
@@ -284,7 +355,7 @@ def test_outputs_of_an_up_that_broke_off_are_named(outputs: dict[str, Any]) -> N
 @pytest.fixture
 def clickhouse(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
     """A deployed dev stack: its outputs, and a client that answers what the test says where ClickHouse would be."""
-    state = SimpleNamespace(rows=[], asked=[], opened=[], sharded=False)
+    state = SimpleNamespace(rows=[], asked=[], opened=[], sharded=False, client=None)
 
     class Client:
         def raw_query(self, text: str, fmt: str) -> bytes:
@@ -299,6 +370,8 @@ def clickhouse(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
 
         def close(self) -> None:
             """Nothing is open."""
+
+    state.client = Client
 
     def connect(address: Any, access: Any, **_: Any) -> Any:
         import contextlib

@@ -155,6 +155,8 @@ def test_of_a_stack_without_grafana_none_is_borrowed(tree: Path) -> None:
 def test_its_secrets_are_encrypted_for_it_alone(tree: Path) -> None:
     lender(tree, secretsprovider="awskms://alias/agent-telemetry-bootstrap?region=eu-west-1&context_stack=dev")
     assert drafted().content["secretsprovider"].endswith("&context_stack=pr-7")
+    lender(tree, secretsprovider="awskms://alias/agent-telemetry-bootstrap?region=eu-west-1")
+    assert drafted().content["secretsprovider"].endswith("&context_stack=pr-7")
     lender(tree, secretsprovider="passphrase")
     assert "secretsprovider" not in drafted().content
 

@@ -115,7 +115,30 @@ def test_a_command_and_its_options_exist(words: list[str]) -> None:
 
 def test_each_stack_that_is_deployed_has_an_environment_that_may_sign_in() -> None:
     all_jobs = [job for path in WORKFLOWS for job in yaml.safe_load(path.read_text())["jobs"].values()]
-    assert {job["environment"] for job in all_jobs if "environment" in job} == set(read(FILE).environments)
+    named = {job["environment"] for job in all_jobs if isinstance(job.get("environment"), str)}
+    assert named == set(read(FILE).environments)
+
+
+def test_each_stack_that_is_previewed_has_a_role_that_reads_it_alone_and_the_job_s_environment_takes_it() -> None:
+    job = yaml.safe_load((ROOT / ".github" / "workflows" / "preview.yml").read_text())["jobs"]["preview"]
+    found = read(FILE)
+    for stack in job["strategy"]["matrix"]["stack"]:
+        environment = job["environment"]["name"].replace("${{ matrix.stack }}", stack)
+        takes = [may for may in found.previews.values() if f"environment:{environment}" in may.jobs]
+        assert [may.stacks for may in takes] == [[stack]]
+    assert "pull_request" not in str(found.previews), "whoever may push a branch could read all of these"
+
+
+def test_code_that_is_not_merged_deploys_in_an_environment_of_its_own() -> None:
+    """So that dev's can be for main alone."""
+    used: dict[str, set[str]] = {}
+    for path in WORKFLOWS:
+        workflow = yaml.safe_load(path.read_text())
+        on = "main" if workflow[True] == {"push": {"branches": ["main"]}} else "branches"
+        for job in workflow["jobs"].values():
+            if isinstance(job.get("environment"), str):
+                used.setdefault(job["environment"], set()).add(on)
+    assert used["dev"] == used["prod"] == {"main"} and used["ephemeral"] == {"branches"}
 
 
 def test_the_end_of_a_stack_waits_for_nobody_s_approval() -> None:

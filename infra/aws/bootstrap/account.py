@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from infra.aws.api import as_user_error, client
-from infra.aws.bootstrap.explain import roles
-from infra.aws.bootstrap.policies import ISSUER
+from infra.aws.bootstrap.policies import ISSUER, roles
 from infra.aws.bootstrap.settings import BootstrapSettings
 from infra.errors import UserError
 

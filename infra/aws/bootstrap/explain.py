@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 
 import requests
 
-from infra.aws.bootstrap.policies import AUDIENCE
+from infra.aws.bootstrap.policies import AUDIENCE, roles
 from infra.aws.bootstrap.settings import BootstrapSettings, check_own
 from infra.errors import UserError
 
@@ -38,11 +38,9 @@ def subject() -> str:
     return str(claims.get("sub", ""))
 
 
-def roles(found: BootstrapSettings) -> Mapping[str, list[str]]:
+def subjects(found: BootstrapSettings) -> Mapping[str, list[str]]:
     """Each role, without its prefix, and the subjects that may take it."""
-    trusted = {"preview": list(found.previews)} if found.previews else {}
-    trusted |= {f"deploy-{name}": [f"environment:{name}"] for name in found.environments}
-    return {role: [f"repo:{found.repository}:{subject}" for subject in subjects] for role, subjects in trusted.items()}
+    return {name: [f"repo:{found.repository}:{job}" for job in role.jobs] for name, role in roles(found).items()}
 
 
 def explain(found: BootstrapSettings, role: str, sub: str) -> str:
@@ -50,8 +48,8 @@ def explain(found: BootstrapSettings, role: str, sub: str) -> str:
     check_own(found)
     if not role:
         raise UserError(
-            f"the role's variable is empty: set AWS_DEPLOY_ROLE in the GitHub environment, or AWS_PREVIEW_ROLE in the "
-            f"repository; {AGAIN}"
+            "the role's variable is empty: set AWS_DEPLOY_ROLE or AWS_PREVIEW_ROLE in the GitHub environment, AWS_PLAN_ROLE in "
+            f"the repository; {AGAIN}"
         )
     named = ROLE.fullmatch(role)
     if named is None:
@@ -59,7 +57,7 @@ def explain(found: BootstrapSettings, role: str, sub: str) -> str:
     account, name = named.groups()
     if account != found.account:
         raise UserError(f"{role} is of another account than configs/bootstrap.yaml says ({found.account})")
-    known = roles(found)
+    known = subjects(found)
     if name not in known:
         raise UserError(f"configs/bootstrap.yaml makes no role {name}: it has {', '.join(known) or 'none'}; {AGAIN}")
     if not any(fnmatchcase(sub, wanted) for wanted in known[name]):

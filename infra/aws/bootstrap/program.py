@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pulumi
 import pulumi_aws as aws
 
-from infra.aws.bootstrap.policies import (
-    AUDIENCE,
-    ISSUER,
-    Statement,
-    deployer_statements,
-    documents,
-    look_statements,
-    state_statements,
-    trust,
-)
+from infra.aws.bootstrap.policies import AUDIENCE, BOOTSTRAP, ISSUER, Role, documents, roles, trust
 from infra.aws.bootstrap.settings import BootstrapSettings
 from infra.aws.buckets import BucketArgs, PrivateBucket
-from infra.aws.context import Context, iam_path, make_provider, tagging
+from infra.aws.context import Context, make_provider, tagging
 from infra.aws.encryption import Encryption, EncryptionArgs
 from infra.aws.image import image_repository
 from infra.settings import Settings
 
-STACK = "bootstrap"
+STACK = BOOTSTRAP
+ROLES_PATH = "/agent-telemetry-bootstrap/"
+"""Not the stacks' (IAM_PATH): who deploys those may write the policies of every role there, and must not write its own."""
 OLD_STATES_DAYS = 90
 """An earlier state can be brought back for so long."""
 SESSION_SECONDS = 4 * 3600
@@ -49,9 +40,7 @@ class Bootstrap(pulumi.ComponentResource):
             "agent-telemetry:aws:Bootstrap",
             name,
             None,
-            pulumi.ResourceOptions(
-                providers=[context.provider], transformations=[tagging(context.settings, STACK), iam_path]
-            ),
+            pulumi.ResourceOptions(providers=[context.provider], transformations=[tagging(context.settings, STACK)]),
         )
         options = context.options(self)
         self._context, self._found = context, found
@@ -65,36 +54,19 @@ class Bootstrap(pulumi.ComponentResource):
         )
         self._state = PrivateBucket("state", bucket, options)
         repository = image_repository(context, self, "images", f"{context.prefix}/worker", self._key)
-        roles = self._roles() if found.repository else {}
         outputs = {
             "stateUrl": self._state.name.apply(lambda _: found.state_url),
-            "secretsProviders": {stack: found.secrets_provider(stack) for stack in self._stacks() if "*" not in stack},
+            "secretsProviders": {stack: found.secrets_provider(stack) for stack in found.stacks if "*" not in stack},
             "workerImageRepository": repository.repository_url,
-            "roles": roles,
+            "roles": self._roles() if found.repository else {},
         }
         for key, value in outputs.items():
             pulumi.export(key, value)
         self.register_outputs(outputs)
 
-    def _stacks(self) -> list[str]:
-        return sorted({stack for stacks in self._found.environments.values() for stack in stacks})
-
     def _roles(self) -> dict[str, pulumi.Output[str]]:
-        found = self._found
         provider = self._github()
-        made: dict[str, pulumi.Output[str]] = {}
-        if found.previews:
-            statements = look_statements(found)
-            made["preview"] = self._role("preview", provider, found.previews, statements, self._stacks(), False)
-        for environment, stacks in found.environments.items():
-            # A job that names an environment has it as its subject, whatever its branch: the branch is the environment's
-            # own rule, set on GitHub.
-            subjects = [f"environment:{environment}"]
-            statements = deployer_statements(found)
-            made[f"deploy-{environment}"] = self._role(
-                f"deploy-{environment}", provider, subjects, statements, stacks, True
-            )
-        return made
+        return {name: self._role(name, provider, role) for name, role in roles(self._found).items()}
 
     def _github(self) -> pulumi.Output[str]:
         """AWS checks GitHub's certificate by itself: no thumbprints (IAM, "Obtain the thumbprint")."""
@@ -105,30 +77,24 @@ class Bootstrap(pulumi.ComponentResource):
         )
         return made.arn
 
-    def _role(
-        self,
-        name: str,
-        provider: pulumi.Output[str],
-        subjects: Sequence[str],
-        statements: Sequence[Statement],
-        stacks: Sequence[str],
-        write: bool,
-    ) -> pulumi.Output[str]:
+    def _role(self, name: str, provider: pulumi.Output[str], may: Role) -> pulumi.Output[str]:
         context, found, options = self._context, self._found, self._context.options(self)
         role = aws.iam.Role(
             name,
             name=f"agent-telemetry-{name}",
-            assume_role_policy=provider.apply(lambda arn: trust(arn, found.repository, subjects)),
+            path=ROLES_PATH,
+            assume_role_policy=provider.apply(lambda arn: trust(arn, found.repository, may.jobs)),
             max_session_duration=SESSION_SECONDS,
-            opts=options,
+            # Its name is fixed: two of it can't be there at once.
+            opts=context.options(self, delete_before_replace=True),
         )
         parts: list[tuple[str, pulumi.Input[str]]] = [
-            (f"{name}-{number}", text) for number, text in enumerate(documents(statements), 1)
+            (f"{name}-{number}", text) for number, text in enumerate(documents(may.statements), 1)
         ]
         state = pulumi.Output.all(self._state.arn, self._key).apply(
-            lambda arns: documents(state_statements(arns[0], arns[1], context.settings.awsRegion, stacks, write))[0]
+            lambda arns: documents(may.of_state(arns[0], arns[1], found.region))[0]
         )
         for part, text in [*parts, (f"{name}-state", state)]:
-            policy = aws.iam.Policy(f"{part}-policy", policy=text, opts=options)
+            policy = aws.iam.Policy(f"{part}-policy", path=ROLES_PATH, policy=text, opts=options)
             aws.iam.RolePolicyAttachment(f"{part}-attached", role=role.name, policy_arn=policy.arn, opts=options)
         return role.arn

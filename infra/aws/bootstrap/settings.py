@@ -14,12 +14,22 @@ from infra.paths import CONFIGS
 
 FILE = CONFIGS / "bootstrap.yaml"
 EXAMPLE_ACCOUNT, EXAMPLE_OWNER = "123456789012", "example/"
+KEY_ALIAS = "alias/agent-telemetry-bootstrap"
 OIDC_PROVIDER = r"^(arn:aws:iam::\d{12}:oidc-provider/token\.actions\.githubusercontent\.com)?$"
 REAPER = "reap"
 """The environment of the job that ends ephemeral stacks."""
 Subject = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:/-]+\*?$")]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,20}$")]
 StackName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,30}\*?$")]
+
+
+class Preview(BaseModel):
+    """One role for previews."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    stacks: Annotated[list[StackName], Field(min_length=1)]
+    jobs: Annotated[list[Subject], Field(min_length=1)]
 
 
 class BootstrapSettings(BaseModel):
@@ -30,14 +40,15 @@ class BootstrapSettings(BaseModel):
     account: str = Field(pattern=r"^\d{12}$")
     region: str = Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")
     repository: Annotated[str, Field(pattern=r"^([A-Za-z0-9-]+(@\d+)?/[A-Za-z0-9_.-]+(@\d+)?)?$")] = ""
-    previews: list[Subject] = []
+    previews: dict[Name, Preview] = {}
     environments: dict[Name, Annotated[list[StackName], Field(min_length=1)]] = {}
     oidcProviderArn: Annotated[str, Field(pattern=OIDC_PROVIDER)] = ""
 
     @property
     def bucket(self) -> str:
-        """The state's bucket. Fixed, so that a later run finds the state without knowing any."""
-        return f"agent-telemetry-state-{self.account}-{self.region}"
+        """The state's bucket. Fixed, so that a later run finds the state without knowing any; and not agent-telemetry-*, as
+        stacks' own buckets, which who deploys may do everything with (docs/deployer-policy.json)."""
+        return f"state-agent-telemetry-{self.account}-{self.region}"
 
     @property
     def state_url(self) -> str:
@@ -52,7 +63,28 @@ class BootstrapSettings(BaseModel):
 
     def secrets_provider(self, stack: str) -> str:
         """For `pulumi stack init`: one key for all, told apart by an encryption context that IAM can name."""
-        return f"awskms://alias/agent-telemetry-bootstrap?region={self.region}&context_stack={stack}"
+        return f"awskms://{KEY_ALIAS}?region={self.region}&context_stack={stack}"
+
+    @property
+    def stacks(self) -> list[str]:
+        """All that any role may touch, patterns too."""
+        named = [*self.environments.values(), *(preview.stacks for preview in self.previews.values())]
+        return sorted({stack for stacks in named for stack in stacks})
+
+
+def uses_bootstrap_key(provider: str) -> bool:
+    """Whether a stack file's secrets provider is this key, by its alias."""
+    address = provider.partition("?")[0]
+    return address.startswith("awskms:") and address.endswith((f"/{KEY_ALIAS}", f":{KEY_ALIAS}"))
+
+
+def provider_of(stack: str, provider: str) -> str:
+    """The same secrets provider for another stack: its context is the stack's name."""
+    address, _, query = provider.partition("?")
+    if not uses_bootstrap_key(provider) and "context_stack=" not in query:
+        return provider
+    kept = [item for item in query.split("&") if item and not item.startswith("context_stack=")]
+    return f"{address}?{'&'.join([*kept, f'context_stack={stack}'])}"
 
 
 def read(path: Path = FILE) -> BootstrapSettings:

@@ -12,7 +12,7 @@ import pulumi
 from infra.aws.alarms import Alarms, AlarmsArgs
 from infra.aws.collector import Collector, CollectorArgs
 from infra.aws.context import Context, make_provider, tagging
-from infra.aws.ecs import TaskCluster
+from infra.aws.ecs import TaskCluster, secret_statements
 from infra.aws.image import WorkerImage, WorkerImageArgs
 from infra.aws.jobs import Job, Jobs, JobsArgs
 from infra.aws.kafka_producer import KafkaProducer
@@ -99,7 +99,7 @@ def _declared(preview: bool, chosen: Settings) -> Made:
                     brokers="b-1.msk:9096,b-2.msk:9096",
                     secret_arn=SECRETS["collector"] if scram else "",
                     secret_version="version-1" if scram else "",
-                    secret_key_arn=KAFKA_KEY if scram else "",
+                    secret_statements=secret_statements(REGION, [SECRETS["collector"]], [KAFKA_KEY]) if scram else [],
                     statements=[] if scram else KAFKA_IAM,
                 ),
                 sidecar_image=image.image,

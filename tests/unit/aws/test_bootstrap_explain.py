@@ -12,32 +12,32 @@ from typing import Any
 import jwt
 import pytest
 
-from infra.aws.bootstrap.explain import explain, roles, subject
+from infra.aws.bootstrap.explain import explain, subject, subjects
 from infra.aws.bootstrap.policies import trust
-from infra.aws.bootstrap.settings import BootstrapSettings
+from infra.aws.bootstrap.settings import BootstrapSettings, Preview
 from infra.errors import UserError
 
 OWN = BootstrapSettings(
     account="111122223333",
     region="eu-central-1",
     repository="acme/telemetry",
-    previews=["pull_request", "ref:refs/heads/main"],
+    previews={"dev": Preview(stacks=["dev"], jobs=["pull_request"])},
     environments={"dev": ["dev", "pr-*"], "prod": ["prod"]},
 )
-ROLE = "arn:aws:iam::{}:role/agent-telemetry/agent-telemetry-{}"
+ROLE = "arn:aws:iam::{}:role/agent-telemetry-bootstrap/agent-telemetry-{}"
 DEV, SUBJECT = ROLE.format(OWN.account, "deploy-dev"), "repo:acme/telemetry:environment:dev"
 
 
 @pytest.mark.parametrize(
     ("role", "sub", "said"),
     [
-        ("", SUBJECT, "AWS_DEPLOY_ROLE in the GitHub environment"),
+        ("", SUBJECT, "AWS_PREVIEW_ROLE in the GitHub environment, AWS_PLAN_ROLE in the repository"),
         ("deploy-dev", SUBJECT, "is no role that `telemetry bootstrap` makes"),
         (ROLE.format("444455556666", "deploy-dev"), SUBJECT, "another account than configs/bootstrap.yaml says (111122223333)"),
-        (ROLE.format(OWN.account, "deploy-stage"), SUBJECT, "makes no role deploy-stage: it has preview, deploy-dev, deploy-prod"),
-        (ROLE.format(OWN.account, "preview"), SUBJECT, "this job may take deploy-dev: give it that role"),
+        (ROLE.format(OWN.account, "deploy-stage"), SUBJECT, "makes no role deploy-stage: it has preview-dev, deploy-dev, deploy-prod"),
+        (ROLE.format(OWN.account, "preview-dev"), SUBJECT, "this job may take deploy-dev: give it that role"),
         (ROLE.format(OWN.account, "deploy-prod"), SUBJECT, "this job may take deploy-dev"),
-        (DEV, "repo:acme/telemetry:pull_request", "this job may take preview"),
+        (DEV, "repo:acme/telemetry:pull_request", "this job may take preview-dev"),
         (DEV, "repo:acme/renamed:environment:dev", "`repository` in configs/bootstrap.yaml is acme/telemetry, and should be acme/renamed"),
         (DEV, "repo:acme@1/telemetry@2:environment:dev", "should be acme@1/telemetry@2"),
         (DEV, "repo:acme/telemetry:environment:stage", "`previews` or `environments` in configs/bootstrap.yaml name no such job"),
@@ -60,10 +60,10 @@ def test_example_values_are_told_first() -> None:
 
 
 def test_it_knows_the_subjects_that_the_roles_are_made_with() -> None:
-    for subjects in roles(OWN).values():
-        wanted = json.loads(trust("arn", OWN.repository, [item.split(":", 2)[2] for item in subjects]))
+    for allowed in subjects(OWN).values():
+        wanted = json.loads(trust("arn", OWN.repository, [item.split(":", 2)[2] for item in allowed]))
         condition = wanted["Statement"][0]["Condition"]["StringLike"]
-        assert list(condition.values()) == [subjects]
+        assert list(condition.values()) == [allowed]
 
 
 @contextmanager

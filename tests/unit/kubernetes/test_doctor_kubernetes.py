@@ -119,4 +119,8 @@ def test_status_has_a_row_for_the_pods(api: type[Api], monkeypatch: pytest.Monke
     assert whole.down == [] and (whole.rows[0]["runs"], whole.rows[0]["wanted"]) == (2, 2)
     monkeypatch.setattr(watch_aws, "file_settings", lambda _: settings(kubernetesContext="other"))
     unseen = watch_aws.parts_on_aws("dev")
-    assert unseen.down == [] and unseen.rows[0]["last event"].startswith("not seen from here: kubernetesContext")
+    assert (
+        unseen.down == []
+        and unseen.unseen == ["collectors (pods)"]
+        and unseen.rows[0]["last event"].startswith("not seen from here: kubernetesContext")
+    )
