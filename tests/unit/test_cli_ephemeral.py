@@ -12,7 +12,7 @@ import yaml
 from typer.testing import CliRunner
 
 from infra.cli import app
-from infra.cli.ephemeral import of_the_same
+from infra.cli.ephemeral_up import of_the_same
 from infra.cli.ephemeral_end import closed_on_github
 from infra.config import PROJECT
 from infra.ephemeral import here
@@ -31,7 +31,7 @@ RECORD = Record(NOW, NOW, "o/r/pull/7", "c0ffee", "aws", "dev", ("network", "kaf
 @pytest.fixture(autouse=True)
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository with a stack file for dev, and nobody's backend or passphrase."""
-    for module in ("infra.config", "infra.backend", "infra.ephemeral.template", "infra.ephemeral.here"):
+    for module in ("infra.config", "infra.backend", "infra.ephemeral.template", "infra.ephemeral.here", "infra.cli.ephemeral_up"):
         monkeypatch.setattr(f"{module}.ROOT", tmp_path)
     for name in ("PULUMI_BACKEND_URL", "PULUMI_ACCESS_TOKEN", "PULUMI_CONFIG_PASSPHRASE", "GITHUB_TOKEN"):
         monkeypatch.delenv(name, raising=False)
