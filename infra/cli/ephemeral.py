@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +18,10 @@ from infra.cli.ephemeral_agents import check_writable, write_env_file
 from infra.cli.ephemeral_list import listed, row_of
 from infra.cli.ephemeral_up import make
 from infra.errors import UserError
+
+if TYPE_CHECKING:  # slow to import, and every command imports this file
+    from infra.ephemeral.account import Known
+    from infra.local.toolchain import Toolchain
 
 app = typer.Typer(
     no_args_is_help=True, help="Stacks that end by themselves: one for a pull request, one for an afternoon."
@@ -77,30 +82,52 @@ def fetch(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Writes the file of a stack that was made on another machine, so that `telemetry … --name` works here too."""
-    from infra.backend import outputs
-    from infra.ephemeral.account import Account
-    from infra.ephemeral.template import draft_on_aws
+    """Writes the file of a stack that was made on another machine, so that `telemetry … --name` works here too; and what its
+    agents need."""
+    from infra.ephemeral.here import find_here
 
     check_writable("--env-file", env_file)
     tools = engine("aws")
+    here = find_here(name, tools)
+    if here and not env_file:
+        raise UserError(f"{name} is on this machine, and so is its file: there is nothing to fetch but an --env-file")
+    known, said = (here, {"name": name}) if here else _fetched(name, tools)
+    if known.record is None:
+        raise UserError(f"{name} is not an ephemeral stack: `telemetry tenants add TENANT --name {name}` makes a token")
+    if env_file:
+        url = _outputs(name, tools, known.here).get("otlpHttp")
+        if not url:
+            raise UserError(f"{name} has no address yet: it is not up (`telemetry ephemeral list`)")
+        said |= write_env_file(env_file, name, url, known.record.expires)
+    if as_json:
+        emit(said)
+        return
+    if "file" in said:
+        say(f"{said['file']} is written")
+    if env_file:
+        say(f"{env_file}: address and token for agents")
+
+
+def _fetched(name: str, tools: Toolchain) -> tuple[Known, dict[str, str]]:
+    from infra.ephemeral.account import Account
+    from infra.ephemeral.template import draft_on_aws
+
     account = Account(tools)
     known = account.find(name)
     if known is None or known.record is None:
         raise UserError(f"there is no ephemeral stack {name} in the backend; `telemetry ephemeral list` shows all")
     draft = draft_on_aws(name, known.record.expires, known.record.owner, known.record.parts)
-    path, written = draft.write(account.crypto(name)), dict[str, str]()
-    if env_file:
-        url = outputs(name, tools).get("otlpHttp")
-        if not url:
-            raise UserError(f"{name} has no address yet: it is not up (`telemetry ephemeral list`)")
-        written = write_env_file(env_file, name, url, known.record.expires)
-    if as_json:
-        emit({"name": name, "file": path.name, **written})
-        return
-    say(f"{path.name} is written")
-    if env_file:
-        say(f"{env_file}: address and token for agents")
+    return known, {"name": name, "file": draft.write(account.crypto(name)).name}
+
+
+def _outputs(name: str, tools: Toolchain, here: bool) -> Mapping[str, Any]:
+    if not here:
+        from infra.backend import outputs
+
+        return outputs(name, tools)
+    from infra.automation import open_stack
+
+    return {key: output.value for key, output in open_stack(name, tools).outputs().items()}
 
 
 @app.command("list")

@@ -71,7 +71,7 @@ def _up_here(draft: Draft, record: Record) -> Done:
     name, tools = draft.name, engine("local")
     known = find_here(name, tools)
     record = of_the_same(known, record)
-    with _taken_back(name, known, lambda: take_back_here(name, tools)):
+    with taken_back(name, known, lambda: take_back_here(name, tools)):
         with ports_held():
             draft = draft_local(name, record.expires, draft.owner, port_base(name))
             draft.write(crypto_here(name), record.owner)
@@ -93,7 +93,7 @@ def _up_on_aws(draft: Draft, record: Record) -> Done:
     known = account.find(name)
     record = of_the_same(known, record)
     crypto = account.crypto(name) if known else {}
-    with _taken_back(name, known, lambda: account.take_back(name, record)):
+    with taken_back(name, known, lambda: account.take_back(name, record)):
         draft.write(crypto, record.owner)
         open_stack(name, "aws", create=True)
         # Before the first resource: whatever happens to this command, the stack is known for what it is.
@@ -104,7 +104,7 @@ def _up_on_aws(draft: Draft, record: Record) -> Done:
 
 
 @contextmanager
-def _taken_back(name: str, known: Known | None, take_back: Callable[[], bool]) -> Iterator[None]:
+def taken_back(name: str, known: Known | None, take_back: Callable[[], bool]) -> Iterator[None]:
     """What this command has entered and written is taken out again when nothing comes of it: `known` was not there, and
     `take_back` says that nothing is. The command's own error is what is told, and told first."""
     path = ROOT / stack_file(name)
