@@ -53,15 +53,15 @@ def up(
     try:
         check_writable("--env-file", env_file)
         done = make(name, ttl, own, local, owner)
-        if env_file:
-            done.written = write_env_file(env_file, name, done.outputs["otlpHttp"], done.record.expires)
-            say(f"{env_file}: address and token for agents")
     except UserError as error:
         if markdown:
             write(markdown, comment.failed(name, str(error), row_of(name, local), log_url))
         raise
     if markdown:
         write(markdown, comment.up(name, done.record, done.outputs, log_url))
+    if env_file:
+        done.written = write_env_file(env_file, name, done.outputs["otlpHttp"], done.record.expires)
+        say(f"{env_file}: address and token for agents")
     if as_json:
         emit(done.as_json(name))
         return

@@ -48,13 +48,14 @@ def failed(stack: str, error: str, there: Row | None, log_url: str = "") -> str:
     """An `up` that stopped, and how the stack stands now; `there`: None where there is none."""
     title, after = "not up", "Nothing was made. The next push tries again."
     if there:
+        since = f" since {there.since}" if there.since else ""
         title, after = {
             "up": (
                 f"up until {there.expires}, as it was",
                 "This commit is not on it: what was there goes on. The next push tries again.",
             ),
-            "coming up": ("being worked on", f"Another command brings it up since {there.since}."),
-            "being ended": ("being worked on", f"Another command ends it since {there.since}."),
+            "coming up": ("being worked on", f"Another command brings it up{since}."),
+            "being ended": ("being worked on", f"Another command ends it{since}."),
             "empty": ("not up", "Nothing was made. The next push tries again."),
         }.get(
             there.state,

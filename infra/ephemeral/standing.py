@@ -104,11 +104,13 @@ def standing(known: Known, history: Iterable[Mapping[str, Any]], now: datetime) 
     doing = known.work
     if doing and doing.goes_on(now, here=known.here):
         return "coming up" if doing.what == "up" else "being ended"
+    last = next((item for item in history if item.get("kind") in ("update", "destroy")), {})
+    if last.get("result") == "in-progress":  # Pulumi Cloud says so, and ends it itself when the command is gone
+        return "coming up" if last["kind"] == "update" else "being ended"
     if not known.resources:
         return "empty"
     if known.record and known.record.expired(now):
         return "over"
-    last = next((item for item in history if item.get("kind") in ("update", "destroy")), {})
     began = lifetime.read(str(last.get("startTime", "")))
     if doing and (began is None or began < doing.since):  # killed, and nobody has gone on
         return "half up" if doing.what == "up" else "half ended"

@@ -199,7 +199,7 @@ def test_an_up_that_fails_is_told_and_what_it_made_goes(repository: Repository) 
     done = repository.telemetry(*words, check=False)
     assert done.returncode == 1 and "no luck with a key" in done.stdout
     assert file.read_text().startswith(marker("pr-8")) and "is half up: " in file.read_text()
-    assert {"pr-7": "up", "pr-8": "half up"} == repository.states()
+    assert repository.states() == {"pr-7": "up", "pr-8": "half up"}
     assert repository.left() != before
     repository.world.cloud.fail("delete", type="aws:kms/key:Key", urn="pr-8", message="not yet")
     done = repository.telemetry("ephemeral", "down", "pr-8", "--pause", "0")

@@ -401,6 +401,8 @@ REFRESHED = {"kind": "refresh", "result": "succeeded", "startTime": "2026-11-30T
         (8, 9, "up 2026-11-30T05:00:00Z 1", [SUCCEEDED], "up"),
         (8, 9, "down 2026-11-30T05:00:00Z 1", [], "half ended"),
         (8, 9, "up soon", [SUCCEEDED], "up"),
+        (8, 0, "", [{**FAILED, "result": "in-progress"}, SUCCEEDED], "coming up"),
+        (-1, 9, "", [{**ENDED, "result": "in-progress"}, SUCCEEDED], "being ended"),
     ],
 )
 def test_how_a_stack_stands(
