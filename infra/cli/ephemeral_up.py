@@ -73,7 +73,7 @@ def _up_here(draft: Draft, record: Record) -> Done:
     record = of_the_same(known, record)
     with taken_back(name, known, lambda: take_back_here(name, tools)):
         with ports_held():
-            draft = draft_local(name, record.expires, draft.owner, port_base(name))
+            draft = draft_local(name, record.expires, draft.owner, port_base(name, known is not None))
             draft.write(crypto_here(name), record.owner)
         workspace = mark_here(name, record, tools)
         with at_work(workspace, name, "up", others=known is not None and known.busy()):

@@ -91,14 +91,15 @@ def ports_held() -> Iterator[None]:
         yield
 
 
-def port_base(name: str) -> int:
-    """The stack's own, where it has a file; else the first whose ports are free and no other stack's. Raises UserError."""
+def port_base(name: str, is_up: bool) -> int:
+    """The stack's own, where it is up; else the first whose ports are free and no other stack's. Raises UserError."""
     path, taken = ROOT / stack_file(name), set[int]()
     for other in ROOT.glob(stack_file("*")):
         base = (stack_file_content(other).get("config") or {}).get(f"{PROJECT}:portBase", 0)
-        if other == path and base:
+        if other != path:
+            taken.add(int(base))
+        elif is_up and base:
             return int(base)
-        taken.add(int(base))
     for base in range(FIRST_PORT, LAST_PORT, STEP):
         if base not in taken and all(_free(base + offset) for _, offset in PORTS.values()):
             return base

@@ -41,6 +41,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.setattr(f"{module}.ROOT", tmp_path)
     for name in ("PULUMI_BACKEND_URL", "PULUMI_ACCESS_TOKEN", "PULUMI_CONFIG_PASSPHRASE", "GITHUB_TOKEN"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("infra.paths.STACKS", tmp_path / ".telemetry")
     monkeypatch.setenv("PULUMI_HOME", str(tmp_path / "home"))
     (tmp_path / "Pulumi.yaml").write_text("name: agent-telemetry\n")
     lending(tmp_path, committed("dev") | {"collectorZoneId": "Z0123"})
@@ -201,14 +202,17 @@ def test_a_free_range_of_ports_is_found_and_kept(tree: Path, monkeypatch: pytest
 
     # Elsewhere: from the usual one on, another test's stacks come and go.
     monkeypatch.setattr(here, "FIRST_PORT", 2000)
-    first = here.port_base("one")
+    first = here.port_base("one", is_up=False)
     (tree / "Pulumi.one.yaml").write_text(f"config:\n  {PROJECT}:portBase: {first}\n")
-    assert here.port_base("one") == first
-    second = here.port_base("two")
+    assert here.port_base("one", is_up=True) == first
+    second = here.port_base("two", is_up=False)
     assert second > first, "one's, although nothing listens there now"
     with socket.socket() as held:
         held.bind(("127.0.0.1", second + PORTS["kafkaPort"][1]))
-        assert here.port_base("two") not in (first, second)
+        assert here.port_base("two", is_up=False) not in (first, second)
+        (tree / "Pulumi.two.yaml").write_text(f"config:\n  {PROJECT}:portBase: {second}\n")
+        assert here.port_base("two", is_up=True) == second, "who holds it may be the stack itself"
+        assert here.port_base("two", is_up=False) not in (first, second), "of a stack that is no more"
 
 
 def test_two_at_once_get_ports_of_their_own(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,7 +222,7 @@ def test_two_at_once_get_ports_of_their_own(tree: Path, monkeypatch: pytest.Monk
     def take(name: str) -> int:
         with here.ports_held():
             order.append(f"{name} looks")
-            base = here.port_base(name)
+            base = here.port_base(name, is_up=False)
             (tree / f"Pulumi.{name}.yaml").write_text(f"config:\n  {PROJECT}:portBase: {base}\n")
             order.append(f"{name} has written")
         return base
