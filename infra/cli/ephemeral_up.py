@@ -26,12 +26,15 @@ if TYPE_CHECKING:  # slow to import, and every command imports this file
 
 @dataclass
 class Done:
+    """What an `up` has made."""
+
     record: Record
-    draft: Draft
     outputs: dict[str, Any]
     written: dict[str, str] = field(default_factory=dict)
+    """Of its agents' file, what may be shown."""
 
     def as_json(self, name: str) -> dict[str, Any]:
+        """For --json."""
         from infra.ephemeral.lifetime import written
 
         said = {"name": name, "expires": written(self.record.expires), "owner": self.record.owner}
@@ -39,6 +42,7 @@ class Done:
 
 
 def make(name: str, ttl: str, own: str | None, local: bool, owner: str) -> Done:
+    """Makes the stack, or updates it and extends its time. Raises UserError."""
     from infra.ephemeral.lifetime import parse_ttl
     from infra.ephemeral.record import OWNER_LENGTH, Record
     from infra.ephemeral.template import check_end, draft_local, draft_on_aws, lent, template
@@ -77,7 +81,7 @@ def _up_here(draft: Draft, record: Record) -> Done:
             draft.write(crypto_here(name), record.owner)
         workspace = mark_here(name, record, tools)
         with at_work(workspace, name, "up", others=known is not None and known.busy()):
-            return Done(record, draft, _shown(name, bring_up(name)))
+            return Done(record, _shown(name, bring_up(name)))
 
 
 def _up_on_aws(draft: Draft, record: Record) -> Done:
@@ -100,7 +104,7 @@ def _up_on_aws(draft: Draft, record: Record) -> Done:
         account.mark(name, record)
         with account.at_work(name, "up", others=known is not None and known.busy()):
             # Not made once more: one that somebody has ended meanwhile would have no end of its own.
-            return Done(record, draft, _shown(name, bring_up(name, create=False)))
+            return Done(record, _shown(name, bring_up(name, create=False)))
 
 
 @contextmanager
