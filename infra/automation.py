@@ -24,6 +24,7 @@ from semver import VersionInfo
 
 from infra.config import PROJECT, program_settings, stack_file
 from infra.errors import UserError
+from infra.interrupt import interrupted_afterwards
 from infra.local.supervisor import is_running
 from infra.local.toolchain import Toolchain
 from infra.outputs_wait import wait_for_all_outputs
@@ -105,6 +106,11 @@ class KnownCommand(automation.PulumiCommand):
         spare_the_sdk()
         self.command = str(toolchain.pulumi_root / "bin" / "pulumi")
         self.version = VersionInfo.parse(toolchain.pulumi_version)
+
+    def run(self, *args: Any, **options: Any) -> automation.CommandResult:
+        """As the SDK does it, but after a ^C the engine comes to its end."""
+        with interrupted_afterwards():
+            return super().run(*args, **options)
 
 
 class StateFileWorkspace(automation.LocalWorkspace):

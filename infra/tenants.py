@@ -139,6 +139,53 @@ def add(store: KeyStore, tenants: Sequence[str], days: int) -> tuple[Credential,
     return Credential(kid, tuple(tenants), now, claims["exp"]), token
 
 
+class TokenPlace(Protocol):
+    """Where one token is kept, readable only for those who may make any."""
+
+    def read(self) -> str:
+        """The token; '' for none."""
+        ...
+
+    def write(self, token: str) -> None:
+        """Keeps this one instead."""
+        ...
+
+
+@dataclass(frozen=True)
+class TokenFile:
+    """A file that only its owner reads."""
+
+    path: Path
+
+    def read(self) -> str:
+        return self.path.read_text() if self.path.exists() else ""
+
+    def write(self, token: str) -> None:
+        partial = self.path.with_suffix(".partial")
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        partial.touch(mode=0o600)
+        partial.write_text(token)
+        partial.replace(self.path)
+
+
+def kept(store: KeyStore, place: TokenPlace, tenant: str, until: int, days: int) -> tuple[Credential, str]:
+    """The credential that is kept there and its token, as long as it is on the list and valid at `until` (Unix seconds); else a
+    new one, valid for so many days, which is kept from then on. The former one stays valid until its own end."""
+    import jwt
+
+    token = place.read()
+    try:
+        kid = jwt.get_unverified_header(token).get("kid")
+    except jwt.PyJWTError:  # none, or not ours
+        kid = None
+    for credential in listed(store):
+        if credential.kid == kid and credential.expires >= until:
+            return credential, token
+    credential, token = add(store, [tenant], days)
+    place.write(token)
+    return credential, token
+
+
 def listed(store: KeyStore) -> list[Credential]:
     """The live credentials, oldest first."""
     return [

@@ -15,6 +15,8 @@ from infra.settings import Settings
 from infra.tenants import Keys, empty_list, key_list_text
 
 OBJECT = "credentials/jwks.json"
+TOKEN = "credentials/agents.jwt"
+"""Neither collectors nor worker may read it: their roles name the other object."""
 TRIES = 8
 BUCKET_LENGTH = 63
 """What S3 takes at most (bucket naming rules)."""
@@ -79,3 +81,23 @@ class KeyObject:
             except s3.exceptions.NoSuchKey:
                 return empty_list(), ""
             return json.loads(found["Body"].read())["keys"], found["ETag"]
+
+
+@dataclass(frozen=True)
+class TokenObject:
+    """A token as an S3 object, encrypted by the bucket's own key; an infra.tenants.TokenPlace."""
+
+    region: str
+    bucket: str
+
+    def read(self) -> str:
+        s3: Any = client("s3", self.region)
+        with as_user_error(f"token s3://{self.bucket}/{TOKEN}"):
+            try:
+                return s3.get_object(Bucket=self.bucket, Key=TOKEN)["Body"].read().decode()
+            except s3.exceptions.NoSuchKey:
+                return ""
+
+    def write(self, token: str) -> None:
+        with as_user_error(f"token s3://{self.bucket}/{TOKEN}"):
+            client("s3", self.region).put_object(Bucket=self.bucket, Key=TOKEN, Body=token.encode())

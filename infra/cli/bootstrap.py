@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from infra.cli.console import Json, emit, say
+from infra.cli.console import Json, check_yes, emit, say
 from infra.cli.engine import Counted, display, engine, explained, plain_outputs
 from infra.errors import UserError
 
@@ -100,11 +100,7 @@ def unlock(
     as_json: Json = False,
 ) -> None:
     """Takes away the lock that a killed `telemetry bootstrap` left on its own state."""
-    if not yes:
-        raise UserError(
-            "whether a `telemetry bootstrap` still works, on another machine, can't be seen from here. Two at once can ruin the "
-            "state: ask your colleagues, then say --yes"
-        )
+    check_yes(yes, "a `telemetry bootstrap` still works", "ask your colleagues")
     with _home() as (_, home):
         there = home.unlock()
     if as_json:

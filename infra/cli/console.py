@@ -128,6 +128,14 @@ def say(line: str, style: str | None = None) -> None:
     console.print(line, style=style, highlight=False, markup=False, soft_wrap=True)
 
 
+def check_yes(yes: bool, works: str, look: str) -> None:
+    """Raises UserError unless --yes was said. `works`: what may still do something to the state; `look`: how one finds out."""
+    if not yes:
+        raise UserError(
+            f"whether {works}, on another machine, can't be seen from here. Two at once can ruin the state: {look}, then say --yes"
+        )
+
+
 @contextmanager
 def working(what: str) -> Iterator[None]:
     """Says on a terminal that this is being done; nothing when stderr is piped."""

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import os
+from datetime import datetime
 from pathlib import Path
 
+from infra.cli.local import stack_platform
+from infra.cli.tenants import key_store
+from infra.config import file_settings
 from infra.errors import UserError
+from infra.local.layout import agents_token
+from infra.tenants import TokenFile, TokenPlace, kept
+
+TOKEN_DAYS = 90
+"""More than any stack may be asked to live (maximumHours), so that a push seldom makes another one. It ends with its stack."""
 
 
 def check_writable(option: str, path: Path | None) -> None:
@@ -20,16 +29,13 @@ def check_writable(option: str, path: Path | None) -> None:
         raise UserError(f"{option} {path}: it may not be written")
 
 
-def write_env_file(path: Path, stack: str, url: str, token_days: int) -> dict[str, str]:
-    """What every OpenTelemetry SDK reads, for a tenant that is called as the stack; 0 days: without a token. A token is shown
-    nowhere else and stored nowhere. Returns what may be shown. Raises UserError."""
+def write_env_file(path: Path, stack: str, url: str, expires: datetime) -> dict[str, str]:
+    """What every OpenTelemetry SDK reads, for a tenant that is called as the stack: the stack's one token, the same each time.
+    It is shown nowhere. Returns what may be shown. Raises UserError."""
     lines = [f"OTEL_EXPORTER_OTLP_ENDPOINT={url}", "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"]
     said = {"envFile": str(path)}
-    if token_days:
-        from infra import tenants as credentials
-        from infra.cli.tenants import key_store
-
-        credential, token = credentials.add(key_store(stack), [stack], token_days)
+    if file_settings(stack).collectorAuth == "jwt":
+        credential, token = kept(key_store(stack), token_place(stack), stack, int(expires.timestamp()), TOKEN_DAYS)
         lines.append(f"OTEL_EXPORTER_OTLP_HEADERS=Authorization=Bearer%20{token}")
         said |= {"tenant": stack, "credential": credential.kid}
     try:
@@ -39,3 +45,13 @@ def write_env_file(path: Path, stack: str, url: str, token_days: int) -> dict[st
     except OSError as error:
         raise UserError(f"--env-file {path}: {error.strerror}") from None
     return said
+
+
+def token_place(stack: str) -> TokenPlace:
+    """Beside the list of keys: whoever may read there may make tokens anyway, and it goes with the stack."""
+    if stack_platform(stack) == "local":
+        return TokenFile(agents_token(stack))
+    from infra.aws.key_bucket import TokenObject, bucket_name
+
+    found = file_settings(stack)
+    return TokenObject(found.awsRegion, bucket_name(found, stack))

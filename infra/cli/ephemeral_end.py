@@ -105,27 +105,33 @@ def _take_down(account: Account, known: Known, tries: int, pause: float, unlock:
     """Raises UserError when something is left; its state then is too."""
     from infra.ephemeral.teardown import destroy
 
-    with account.opened(known) as stack:
-        if unlock:
-            account.unlock(known.name)
-        warn, taken_away = lambda text: say(text, style="yellow"), lambda: account.unlock(known.name)
-        destroy(stack, display(), warn, tries, pause, unlock=taken_away)
-    account.forget(known.name)
+    others = known.busy() and not unlock
+    with account.at_work(known.name, "down", others):
+        with account.opened(known) as stack:
+            if unlock:
+                account.unlock(known.name)
+            warn, taken_away = lambda text: say(text, style="yellow"), lambda: account.unlock(known.name)
+            destroy(stack, display(), warn, tries, pause, unlock=taken_away)
+        account.forget(known.name)
 
 
 def _take_down_here(known: Known, tries: int, pause: float) -> None:
     import time
 
+    from infra.automation import open_stack
     from infra.cli.down import down as stack_down
+    from infra.ephemeral.standing import at_work
 
-    for number in range(1, tries + 1):
-        try:
-            stack_down(known.name)
-            return
-        except UserError:
-            if number == tries:
-                raise
-            time.sleep(min(pause, 5))
+    workspace = open_stack(known.name, engine("aws")).workspace
+    with at_work(workspace, known.name, "down", others=known.busy()):
+        for number in range(1, tries + 1):
+            try:
+                stack_down(known.name)
+                return
+            except UserError:
+                if number == tries:
+                    raise
+                time.sleep(min(pause, 5))
 
 
 def reap(
@@ -171,7 +177,7 @@ def _reap(
     from infra.backend import backend_url
     from infra.ephemeral.here import all_here, find_here
     from infra.ephemeral.reaper import Reaper
-    from infra.ephemeral.teardown import LOCK_HOURS
+    from infra.ephemeral.standing import LOCK_HOURS
     from infra.ephemeral.template import template
 
     now, found, account = datetime.now(UTC), template(), account_stacks()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from infra.cli.console import error_console
@@ -13,20 +12,7 @@ from infra.errors import UserError
 if TYPE_CHECKING:  # slow to import, and every command imports this file
     from infra.ephemeral.account import Account, Known
     from infra.ephemeral.record import Record
-
-
-@dataclass(frozen=True)
-class Row:
-    """One stack as `list` shows it."""
-
-    name: str
-    where: str
-    owner: str
-    age: str
-    expires: str
-    left: str
-    cost: str
-    state: str
+    from infra.ephemeral.standing import Row
 
 
 def listed(now: datetime) -> list[Row]:
@@ -35,25 +21,41 @@ def listed(now: datetime) -> list[Row]:
 
     account = account_stacks()
     stacks = [*all_here(engine("aws")), *(account.all() if account else [])]
-    rows = [(known.record, _row(known, known.record, now)) for known in stacks if known.record]
+    rows = [(known.record, _row(known, known.record, account, now)) for known in stacks if known.record]
     return [row for _, row in sorted(rows, key=lambda item: item[0].expires)]
 
 
-def _row(known: Known, found: Record, now: datetime) -> Row:
-    from infra.ephemeral.lifetime import shown, written
+def row_of(name: str, local: bool) -> Row | None:
+    """One ephemeral stack; None where there is none, or where that can't be told."""
+    from infra.ephemeral.account import Account
+    from infra.ephemeral.here import find_here
 
-    state = "over" if found.expired(now) else "up"
-    if not known.resources:
-        state = "an empty state"
+    try:
+        account = None if local else Account(engine("aws"))
+        known = account.find(name) if account else find_here(name, engine("aws"))
+        return _row(known, known.record, account, datetime.now(UTC)) if known and known.record else None
+    except UserError:
+        return None
+
+
+def _row(known: Known, found: Record, account: Account | None, now: datetime) -> Row:
+    from infra.ephemeral.here import history_here
+    from infra.ephemeral.lifetime import shown, written
+    from infra.ephemeral.standing import Row, standing
+
+    history = account.history(known.name) if account and not known.here else history_here(known.name, engine("aws"))
+    state = standing(known, history, now)
     return Row(
         known.name,
-        "here" if found.platform == "local" else f"aws, with {found.share}" if found.share else "aws",
+        "here" if known.here else f"aws, with {found.share}" if found.share else "aws",
         found.owner,
         shown(now - found.made),
         written(found.expires),
         shown(found.expires - now),
         _cost(known, found, now),
         state,
+        known.resources,
+        written(known.work.since) if known.work and state in ("coming up", "being ended") else "",
     )
 
 

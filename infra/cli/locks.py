@@ -6,10 +6,9 @@ from typing import Annotated
 
 import typer
 
-from infra.cli.console import Json, Name, emit, say
+from infra.cli.console import Json, Name, check_yes, emit, say
 from infra.cli.engine import engine, explained
 from infra.cli.local import stack_platform
-from infra.errors import UserError
 
 
 def register(app: typer.Typer) -> None:
@@ -36,11 +35,7 @@ def unlock(
         else:
             say(f"{name}: {len(removed)} left behind, removed" if removed else f"{name}: nothing was left locked")
         return
-    if not yes:
-        raise UserError(
-            f"whether a command still works on {name}, on another machine, can't be seen from here. Two at once can ruin the "
-            "state: look at your running workflows and colleagues, then say --yes"
-        )
+    check_yes(yes, f"a command still works on {name}", "look at your running workflows and colleagues")
     from infra.backend import open_stack
 
     stack = open_stack(name, engine("aws"))

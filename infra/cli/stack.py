@@ -69,8 +69,16 @@ class Up:
     outputs: automation.OutputMap
 
 
-def bring_up(name: str, refresh: bool = False, diff: bool = False, plan: Path | None = None, count: bool = False) -> Up:
-    """Brings a stack up whose file is there. `count`: its changes, which takes the engine's events. Raises UserError."""
+def bring_up(
+    name: str,
+    refresh: bool = False,
+    diff: bool = False,
+    plan: Path | None = None,
+    count: bool = False,
+    create: bool = True,
+) -> Up:
+    """Brings a stack up whose file is there. `count`: its changes, which takes the engine's events. `create`: also one that is
+    not in the user's backend yet. Raises UserError."""
     from infra.automation import load_program, state_file
     from infra.policies import policy_options
 
@@ -85,7 +93,7 @@ def bring_up(name: str, refresh: bool = False, diff: bool = False, plan: Path | 
     else:
         check_ready(name, found)
         _check_policies(name, found)
-    stack = open_stack(name, found.platform, create=True)
+    stack = open_stack(name, found.platform, create)
     began, counted = time.monotonic(), Counted()
     with explained(name, found.platform):
         done = stack.up(

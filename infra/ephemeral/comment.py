@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from infra.comment.markdown import SILENT
 from infra.config import PROJECT
 from infra.ephemeral.lifetime import written
 from infra.ephemeral.record import Record
+
+if TYPE_CHECKING:
+    from infra.ephemeral.standing import Row
 
 SHOWN = {
     "otlpHttp": "OTLP over HTTP",
@@ -35,21 +38,34 @@ def up(stack: str, found: Record, outputs: Mapping[str, Any], log_url: str = "")
         f"### :rocket: `{stack}` is up until {written(found.expires)}",
         f"A push extends it; removing the label or closing the pull request ends it.{shared}",
         "\n".join(["| | |", "|---|---|", *rows]),
-        f"Agents need a token: `telemetry tenants add TENANT --name {stack}`. On another machine, "
-        f"`telemetry ephemeral fetch {stack}` first.",
+        f"Agents: `telemetry ephemeral fetch {stack} --env-file agents.env` writes address and token, the same each time, for "
+        "`set -a; . ./agents.env`.",
         _log(log_url),
     )
 
 
-def failed(stack: str, error: str, log_url: str = "") -> str:
-    """An `up` that stopped."""
-    return _joined(
-        marker(stack),
-        f"### :x: `{stack}` is not up",
-        f"```text\n{error[:4000]}\n```",
-        "The next push tries again and goes on where it stopped; removing the label takes away what was made.",
-        _log(log_url),
-    )
+def failed(stack: str, error: str, there: Row | None, log_url: str = "") -> str:
+    """An `up` that stopped, and how the stack stands now; `there`: None where there is none."""
+    title, after = "not up", "Nothing was made. The next push tries again."
+    if there:
+        since = f" since {there.since}" if there.since else ""
+        title, after = {
+            "up": (
+                f"up until {there.expires}, as it was",
+                "This commit is not on it: what was there goes on. The next push tries again.",
+            ),
+            "coming up": ("being worked on", f"Another command brings it up{since}."),
+            "being ended": ("being worked on", f"Another command ends it{since}."),
+            "empty": ("not up", "Nothing was made. The next push tries again."),
+        }.get(
+            there.state,
+            (
+                f"half up: {there.resources} resources are there until {there.expires}",
+                "They cost money until then. The next push goes on where it stopped; removing the label takes away what was made.",
+            ),
+        )
+    error_block = f"```text\n{error[:4000]}\n```"
+    return _joined(marker(stack), f"### :x: `{stack}` is {title}", error_block, after, _log(log_url))
 
 
 def down(stack: str, left: str = "", log_url: str = "") -> str:

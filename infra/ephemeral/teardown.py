@@ -12,6 +12,7 @@ from typing import Any
 from pulumi import automation
 
 from infra.ephemeral.lifetime import read
+from infra.ephemeral.standing import LOCK_HOURS
 from infra.errors import UserError
 
 TRIES = 3
@@ -19,8 +20,6 @@ PAUSE_SECONDS = 60.0
 """Before the second try, then twice as long: brokers and tasks leave network interfaces behind for a few minutes, and until
 they are gone security groups and subnets can't be deleted."""
 
-LOCK_HOURS = 6
-"""Nothing holds a lock for so long: a job of GitHub's ends before. Then it was left behind."""
 LOCKED_AT = re.compile(r"\(pid \d+\) at (\S+)")
 """When a lock was taken, as the engine says it for its own backends (a bucket, a folder)."""
 

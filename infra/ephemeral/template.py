@@ -99,6 +99,14 @@ def check_name(name: str, platform: Platform, found: Template) -> None:
         problems.append(
             f"{path.name} is the file of a stack that is not ephemeral (it has no expiresAt): take another name"
         )
+    if not problems and path.exists():
+        is_on = (stack_file_content(path).get("config") or {}).get(f"{PROJECT}:platform")
+        if is_on != platform:
+            only = "say --local" if is_on == "local" else "leave --local out"
+            problems.append(
+                f"{path.name}: the ephemeral stack {name} is on {is_on}, not {platform}: {only}, take another name, or end it first "
+                f"(`telemetry ephemeral down {name}`)"
+            )
     if problems:
         raise UserError("\n".join(problems))
 

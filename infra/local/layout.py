@@ -25,3 +25,8 @@ def webhook_secret(stack: str) -> Path:
 def key_list(stack: str) -> Path:
     """The public keys of the live credentials. Outlives a part's restart, not `down`."""
     return stack_folder(stack) / "auth" / "jwks.json"
+
+
+def agents_token(stack: str) -> Path:
+    """The token that `telemetry ephemeral` hands out. Outlives a part's restart, not `down`."""
+    return stack_folder(stack) / "auth" / "agents.jwt"

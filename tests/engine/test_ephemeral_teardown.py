@@ -15,6 +15,7 @@ import pulumi
 import pulumi_aws as aws
 import pytest
 from moto.server import ThreadedMotoServer
+from pulumi import automation
 
 from infra import backend
 from infra.aws.holdings import Holding
@@ -22,6 +23,7 @@ from infra.cli.ephemeral_left import of_no_stack
 from infra.config import PROJECT
 from infra.ephemeral.account import Account, Known
 from infra.ephemeral.record import Record
+from infra.ephemeral.standing import standing
 from infra.ephemeral.teardown import destroy
 from infra.errors import UserError
 from infra.paths import ROOT
@@ -71,6 +73,17 @@ class Machine:
         found = self.account.find(name)
         assert found
         return found
+
+    def stands(self, name: str) -> str:
+        """As `telemetry ephemeral list` tells it."""
+        return standing(self.known(name), self.account.history(name), datetime.now(UTC))
+
+    def entered(self, name: str, record: Record = RECORD) -> None:
+        """As an `up` enters a stack before anything is made."""
+        path = self.folder / f"Pulumi.{name}.yaml"
+        path.write_text(f"config:\n  {PROJECT}:platform: aws\n")
+        assert backend.find_stack(name, self.cloud.toolchain, program, create=True)
+        self.account.mark(name, record)
 
     def end(self, name: str, tries: int = 3) -> None:
         known = self.known(name)
@@ -213,3 +226,44 @@ def test_a_stack_that_the_role_may_not_read_is_not_taken_for_one_that_is_gone(ma
     assert of_no_stack(machine.account, held) == ([held[1]], []), "it is up, as who may read it sees"
     machine.end("try-me")
     assert of_no_stack(machine.account, held) == (held, [])
+
+
+def test_how_a_stack_stands_is_the_engine_s_own_word_and_what_a_command_has_written_down(machine: Machine) -> None:
+    machine.cloud.fail("create", type=SUBNET, message="no luck")
+    with pytest.raises(automation.CommandError):
+        machine.make("pr-12")
+    assert machine.stands("pr-12") == "half up"
+    machine.make("pr-12")
+    assert machine.stands("pr-12") == "up"
+    with pytest.raises(KeyboardInterrupt), machine.account.at_work("pr-12", "up", others=False):
+        assert machine.stands("pr-12") == "coming up" and machine.known("pr-12").busy()
+        with machine.account.at_work("pr-12", "down", others=True):
+            assert machine.stands("pr-12") == "coming up", "whose lock it is"
+        raise KeyboardInterrupt
+    assert machine.stands("pr-12") == "up" and not machine.known("pr-12").busy()
+    for number in (1, 2):
+        machine.cloud.fail("delete", type=SUBNET, urn="::subnet-1", nth=number)
+    with pytest.raises(UserError), machine.account.at_work("pr-12", "down", others=False):
+        assert machine.stands("pr-12") == "being ended"
+        machine.end("pr-12", tries=2)
+    assert machine.stands("pr-12") == "half ended"
+    machine.end("pr-12")
+
+
+def test_what_an_up_has_entered_is_taken_back_only_when_nobody_else_has_it_in_hand(machine: Machine) -> None:
+    machine.entered("pr-13")
+    assert machine.account.all() == [Known("pr-13", RECORD, 0)]
+    machine.lock("pr-13", hours=0)
+    assert not machine.account.take_back("pr-13", RECORD), "a command works on it"
+    machine.account.unlock("pr-13")
+    assert not machine.account.take_back("pr-13", replace(RECORD, made=NOW - timedelta(minutes=1))), (
+        "another one's by now"
+    )
+    assert machine.known("pr-13").record == RECORD
+    assert machine.account.take_back("pr-13", RECORD)
+    assert machine.account.find("pr-13") is None and machine.objects("pr-13") == []
+    assert machine.account.take_back("pr-13", RECORD), "it never was entered"
+    (machine.folder / "Pulumi.pr-13.yaml").unlink()
+    machine.make("pr-14")
+    assert not machine.account.take_back("pr-14", RECORD) and machine.known("pr-14").resources == 6
+    machine.end("pr-14")

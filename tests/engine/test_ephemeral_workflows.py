@@ -74,6 +74,11 @@ class Repository:
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done
 
+    def states(self) -> dict[str, str]:
+        """How each stack stands."""
+        rows = json.loads(self.telemetry("ephemeral", "list", "--json").stdout)
+        return {row["name"]: row["state"] for row in rows}
+
     def left(self) -> list[str]:
         """What is on AWS beside what was there before."""
         return [item for item in self.world.cloud.left() if item not in self.before]
@@ -155,18 +160,24 @@ def test_its_agents_find_address_and_token_in_a_file_and_nowhere_else(repository
 
 
 def test_it_is_listed_from_any_machine(repository: Repository) -> None:
-    (repository.folder / "Pulumi.pr-7.yaml").unlink()
+    given = (repository.folder / "agents.env").read_text()
+    for name in ("Pulumi.pr-7.yaml", "agents.env"):
+        (repository.folder / name).unlink()
     (row,) = json.loads(repository.telemetry("ephemeral", "list", "--json").stdout)
     assert (row["name"], row["owner"], row["state"]) == ("pr-7", "o/r/pull/7", "up")
     assert row["where"] == "aws, with dev" and row["cost"] == "unknown", "no prices are known here"
-    repository.telemetry("ephemeral", "fetch", "pr-7")
+    repository.telemetry("ephemeral", "fetch", "pr-7", "--env-file", "agents.env")
+    assert (repository.folder / "agents.env").read_text() == given, "the same token on every machine"
     assert "pr-7" in repository.telemetry("tenants", "list", "--name", "pr-7").stdout
 
 
 def test_a_push_extends_it_and_changes_nothing_else(repository: Repository) -> None:
     (before,) = json.loads(repository.telemetry("ephemeral", "list", "--json").stdout)
+    given = (repository.folder / "agents.env").read_text()
     repository.world.cloud.forget_operations()
     said = repository.job("up")
+    assert (repository.folder / "agents.env").read_text() == given, "agents go on with what they have"
+    assert len(json.loads(repository.telemetry("tenants", "list", "--name", "pr-7", "--json").stdout)) == 1
     assert "unchanged" in said
     for op in ("create", "update", "delete"):
         assert repository.world.cloud.operations(op) == []
@@ -187,13 +198,28 @@ def test_an_up_that_fails_is_told_and_what_it_made_goes(repository: Repository) 
     words = ("ephemeral", "up", "pr-8", "--markdown", str(file))
     done = repository.telemetry(*words, check=False)
     assert done.returncode == 1 and "no luck with a key" in done.stdout
-    assert file.read_text().startswith(marker("pr-8")) and "is not up" in file.read_text()
+    assert file.read_text().startswith(marker("pr-8")) and "is half up: " in file.read_text()
+    assert repository.states() == {"pr-7": "up", "pr-8": "half up"}
     assert repository.left() != before
     repository.world.cloud.fail("delete", type="aws:kms/key:Key", urn="pr-8", message="not yet")
     done = repository.telemetry("ephemeral", "down", "pr-8", "--pause", "0")
     assert "tried again" in done.stdout and "everything is removed, its state too" in done.stdout
     assert repository.left() == before
     assert not [path for path in (repository.folder / "state").rglob("*pr-8*") if path.is_file()]
+
+
+def test_what_the_ceilings_refuse_leaves_nothing(repository: Repository) -> None:
+    template, file = repository.folder / "configs" / "ephemeral.yaml", repository.folder / "refused.md"
+    shipped, before = template.read_text(), repository.left()
+    template.write_text(shipped.replace("clickhouseHotGiB: 20", "clickhouseHotGiB: 2000"))
+    for name, title in (("pr-9", "is not up"), ("pr-7", "is up until")):
+        done = repository.telemetry("ephemeral", "up", name, "--markdown", str(file), check=False)
+        assert done.returncode == 1 and done.stderr.startswith("error: mandatory policies refuse this: ephemeral-")
+        assert f"`{name}` {title}" in file.read_text() and "mandatory policies refuse this" in file.read_text()
+    template.write_text(shipped)
+    assert repository.left() == before and repository.states() == {"pr-7": "up"}
+    assert not [path for path in (repository.folder / "state").rglob("*pr-9*") if path.is_file()]
+    assert not (repository.folder / "Pulumi.pr-9.yaml").exists() and (repository.folder / "Pulumi.pr-7.yaml").exists()
 
 
 def test_the_reaper_leaves_what_is_open_and_takes_what_is_closed(repository: Repository) -> None:

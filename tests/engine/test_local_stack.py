@@ -210,10 +210,10 @@ def test_a_further_pipeline_with_an_end_lives_beside_the_first_and_is_reaped(clo
     for name in ("PULUMI_BACKEND_URL", "PULUMI_ACCESS_TOKEN"):
         environment.pop(name, None)
 
-    def ephemeral(*words: str) -> Any:
+    def ephemeral(*words: str, code: int = 0) -> Any:
         command = [sys.executable, "-m", "infra.cli", "ephemeral", *words, "--json"]
         done = subprocess.run(command, cwd=clone.root, env=environment, capture_output=True, text=True, timeout=500)
-        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.returncode == code, done.stdout + done.stderr
         return json.loads(done.stdout)
 
     made = ephemeral(
@@ -223,6 +223,10 @@ def test_a_further_pipeline_with_an_end_lives_beside_the_first_and_is_reaped(clo
     assert processes(second) == processes(clone) == dict.fromkeys(PARTS, "RUNNING")
     assert made["outputs"]["otlpHttp"] in (clone.root / "agents.env").read_text()
     assert made["outputs"]["otlpHttp"] != f"http://127.0.0.1:{clone.settings.otlpHttpPort}"
+    again = clone.root / "again.env"
+    ephemeral("fetch", "pr-7", "--env-file", str(again))
+    assert again.read_text() == (clone.root / "agents.env").read_text()
+    assert "nothing to fetch" in ephemeral("fetch", "pr-7", code=1)["error"]
     (row,) = ephemeral("list")
     assert (row["name"], row["where"], row["owner"], row["state"]) == ("pr-7", "here", "me", "up")
     assert ephemeral("reap")["stacks"][0]["result"] == "kept"

@@ -505,3 +505,16 @@ def test_logs_of_collectors_in_a_cluster_are_the_cluster_s(monkeypatch: pytest.M
     monkeypatch.setattr(watch_aws, "file_settings", lambda _: there)
     said = telemetry("logs", "--name", "dev", "--part", "collector")
     assert "kubectl --context theirs -n agent-telemetry logs deployment/agent-telemetry-dev-collector" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        (("unlock", "--name", "dev"), "whether a command still works on dev, on another machine"),
+        (("bootstrap", "unlock"), "whether a `telemetry bootstrap` still works, on another machine"),
+    ],
+)
+def test_a_lock_is_taken_away_by_who_says_that_nobody_works(words: tuple[str, ...], what: str) -> None:
+    done = CliRunner().invoke(app, words)
+    assert isinstance(done.exception, UserError) and str(done.exception).startswith(what)
+    assert "Two at once can ruin the state" in str(done.exception) and str(done.exception).endswith("then say --yes")

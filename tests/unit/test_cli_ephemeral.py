@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,8 +12,8 @@ import yaml
 from typer.testing import CliRunner
 
 from infra.cli import app
-from infra.cli.ephemeral import of_the_same
 from infra.cli.ephemeral_end import closed_on_github
+from infra.cli.ephemeral_up import of_the_same, taken_back
 from infra.config import PROJECT
 from infra.ephemeral import here
 from infra.ephemeral.account import Known
@@ -31,10 +31,17 @@ RECORD = Record(NOW, NOW, "o/r/pull/7", "c0ffee", "aws", "dev", ("network", "kaf
 @pytest.fixture(autouse=True)
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository with a stack file for dev, and nobody's backend or passphrase."""
-    for module in ("infra.config", "infra.backend", "infra.ephemeral.template", "infra.ephemeral.here"):
+    for module in (
+        "infra.config",
+        "infra.backend",
+        "infra.ephemeral.template",
+        "infra.ephemeral.here",
+        "infra.cli.ephemeral_up",
+    ):
         monkeypatch.setattr(f"{module}.ROOT", tmp_path)
     for name in ("PULUMI_BACKEND_URL", "PULUMI_ACCESS_TOKEN", "PULUMI_CONFIG_PASSPHRASE", "GITHUB_TOKEN"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("infra.paths.STACKS", tmp_path / ".telemetry")
     monkeypatch.setenv("PULUMI_HOME", str(tmp_path / "home"))
     (tmp_path / "Pulumi.yaml").write_text("name: agent-telemetry\n")
     lending(tmp_path, committed("dev") | {"collectorZoneId": "Z0123"})
@@ -93,6 +100,20 @@ def test_bad_words_are_refused_before_anything(words: tuple[str, ...], said: str
     assert not list(tree.glob("Pulumi.pr*.yaml"))
 
 
+@pytest.mark.parametrize(
+    ("is_on", "words", "said"), [("local", (), "say --local"), ("aws", ("--local",), "leave --local out")]
+)
+def test_one_of_the_name_on_the_other_platform_keeps_its_file(
+    is_on: str, words: tuple[str, ...], said: str, tree: Path
+) -> None:
+    file = tree / "Pulumi.pr-7.yaml"
+    file.write_text(f"config: {{{PROJECT}:platform: {is_on}, {PROJECT}:expiresAt: '2026-11-30T12:00:00Z'}}\n")
+    before = file.read_text()
+    told = refused("up", "pr-7", *words)
+    assert f"the ephemeral stack pr-7 is on {is_on}, not" in told and said in told
+    assert file.read_text() == before
+
+
 def test_an_up_that_is_refused_is_told_to_the_pull_request_as_well(tree: Path) -> None:
     refused("up", "pr-7", "--ttl", "0h", "--markdown", str(tree / "said.md"))
     assert "`pr-7` is not up" in (tree / "said.md").read_text() and "ends at once" in (tree / "said.md").read_text()
@@ -122,6 +143,30 @@ def test_another_stack_of_the_name_is_refused(there: Known, said: str) -> None:
     with pytest.raises(UserError) as told:
         of_the_same(there, RECORD)
     assert said in str(told.value)
+
+
+def test_the_error_of_what_nothing_came_of_comes_first_and_what_stays_is_named(tree: Path) -> None:
+    file = tree / "Pulumi.pr-7.yaml"
+
+    def stays() -> bool:
+        raise UserError("AccessDenied")
+
+    def ups(take_back: Callable[[], bool], known: Known | None = None, error: BaseException | None = None) -> str:
+        with pytest.raises(UserError) as told, taken_back("pr-7", known, take_back):
+            file.write_text("mine")
+            raise error or UserError("policies refuse this")
+        return str(told.value)
+
+    assert ups(lambda: True) == "policies refuse this" and not file.exists()
+    first, second = ups(stays).splitlines()
+    assert first == "policies refuse this" and second.startswith(
+        "pr-7 stays entered, with nothing in it (AccessDenied)"
+    )
+    file.write_text("yours")
+    assert ups(lambda: True) == "policies refuse this" and file.read_text() == "yours", "as it was before"
+    assert ups(stays, Known("pr-7", RECORD, 0)) == "policies refuse this" and file.read_text() == "mine", "it was there"
+    with pytest.raises(KeyboardInterrupt), taken_back("pr-7", None, stays):
+        raise KeyboardInterrupt
 
 
 def test_github_is_asked_about_this_repository_s_pull_requests_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,14 +202,17 @@ def test_a_free_range_of_ports_is_found_and_kept(tree: Path, monkeypatch: pytest
 
     # Elsewhere: from the usual one on, another test's stacks come and go.
     monkeypatch.setattr(here, "FIRST_PORT", 2000)
-    first = here.port_base("one")
+    first = here.port_base("one", is_up=False)
     (tree / "Pulumi.one.yaml").write_text(f"config:\n  {PROJECT}:portBase: {first}\n")
-    assert here.port_base("one") == first
-    second = here.port_base("two")
+    assert here.port_base("one", is_up=True) == first
+    second = here.port_base("two", is_up=False)
     assert second > first, "one's, although nothing listens there now"
     with socket.socket() as held:
         held.bind(("127.0.0.1", second + PORTS["kafkaPort"][1]))
-        assert here.port_base("two") not in (first, second)
+        assert here.port_base("two", is_up=False) not in (first, second)
+        (tree / "Pulumi.two.yaml").write_text(f"config:\n  {PROJECT}:portBase: {second}\n")
+        assert here.port_base("two", is_up=True) == second, "who holds it may be the stack itself"
+        assert here.port_base("two", is_up=False) not in (first, second), "of a stack that is no more"
 
 
 def test_two_at_once_get_ports_of_their_own(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,7 +222,7 @@ def test_two_at_once_get_ports_of_their_own(tree: Path, monkeypatch: pytest.Monk
     def take(name: str) -> int:
         with here.ports_held():
             order.append(f"{name} looks")
-            base = here.port_base(name)
+            base = here.port_base(name, is_up=False)
             (tree / f"Pulumi.{name}.yaml").write_text(f"config:\n  {PROJECT}:portBase: {base}\n")
             order.append(f"{name} has written")
         return base

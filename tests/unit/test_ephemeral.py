@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +21,7 @@ from infra.ephemeral import comment, lifetime, template
 from infra.ephemeral.account import Known, crypto_of
 from infra.ephemeral.reaper import Outcome, Reaper, failed
 from infra.ephemeral.record import EXPIRES, REST, Record, record
+from infra.ephemeral.standing import TAG, Row, Standing, Work, standing, work
 from infra.errors import UserError
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
@@ -346,6 +350,76 @@ def test_the_comment_is_one_of_its_own_beside_the_preview_s() -> None:
     assert "| OTLP over HTTP | https://otlp-pr-7.dev.acme.test:443 |" in text and "`b-1:9096`" in text
     assert "until 2026-11-30T20:00:00Z" in text and "network, kafka, grafana with `dev`" in text
     assert "[The whole log](https://log)" in text
-    assert not is_silent(text) and not is_silent(comment.failed("pr-7", "no luck"))
+    assert not is_silent(text) and not is_silent(comment.failed("pr-7", "no luck", None))
     assert is_silent(comment.down("pr-7")), "nobody is told of what they were never told about"
     assert not is_silent(comment.down("pr-7", "arn:aws:ec2:…"))
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        (None, ("`pr-7` is not up", "Nothing was made")),
+        ("empty", ("`pr-7` is not up", "Nothing was made")),
+        ("half up", ("`pr-7` is half up: 9 resources are there until 2026-11-30T20:00:00Z", "cost money until then")),
+        ("over", ("`pr-7` is half up: 9 resources", "cost money")),
+        ("up", ("`pr-7` is up until 2026-11-30T20:00:00Z, as it was", "This commit is not on it")),
+        ("coming up", ("being worked on", "brings it up since 2026-11-30T11:00:00Z")),
+        ("being ended", ("being worked on", "ends it since 2026-11-30T11:00:00Z")),
+    ],
+    ids=str,
+)
+def test_after_an_up_that_failed_the_comment_says_what_is_there(state: Any, said: tuple[str, ...]) -> None:
+    since = "2026-11-30T11:00:00Z"
+    there = Row("pr-7", "aws", "me", "1h", "2026-11-30T20:00:00Z", "8h", "", state, 9, since) if state else None
+    text = comment.failed("pr-7", "no luck with a key", there, "https://log")
+    title = text.splitlines()[1]
+    assert (
+        said[0] in title and said[1] in text and "no luck with a key" in text and "[The whole log](https://log)" in text
+    )
+
+
+# How one stands
+
+SUCCEEDED, FAILED = (
+    {"kind": "update", "result": result, "startTime": "2026-11-30T10:00:00.000Z"} for result in ("succeeded", "failed")
+)
+ENDED = {"kind": "destroy", "result": "failed", "startTime": "2026-11-30T10:00:00.000Z"}
+REFRESHED = {"kind": "refresh", "result": "succeeded", "startTime": "2026-11-30T10:30:00.000Z"}
+
+
+@pytest.mark.parametrize(
+    ("hours", "resources", "tag", "history", "state"),
+    [
+        (8, 9, "", [SUCCEEDED, FAILED], "up"),
+        (8, 9, "", [FAILED, SUCCEEDED], "half up"),
+        (8, 9, "", [], "half up"),
+        (8, 9, "", [REFRESHED, ENDED, SUCCEEDED], "half ended"),
+        (-1, 9, "", [FAILED], "over"),
+        (8, 0, "", [], "empty"),
+        (-1, 0, "", [], "empty"),
+        (8, 0, "up 2026-11-30T11:00:00Z 1", [], "coming up"),
+        (-1, 9, "down 2026-11-30T11:00:00Z 1", [SUCCEEDED], "being ended"),
+        (8, 9, "up 2026-11-30T05:00:00Z 1", [], "half up"),
+        (8, 9, "up 2026-11-30T05:00:00Z 1", [SUCCEEDED], "up"),
+        (8, 9, "down 2026-11-30T05:00:00Z 1", [], "half ended"),
+        (8, 9, "up soon", [SUCCEEDED], "up"),
+        (8, 0, "", [{**FAILED, "result": "in-progress"}, SUCCEEDED], "coming up"),
+        (-1, 9, "", [{**ENDED, "result": "in-progress"}, SUCCEEDED], "being ended"),
+    ],
+)
+def test_how_a_stack_stands(
+    hours: float, resources: int, tag: str, history: list[dict[str, str]], state: Standing
+) -> None:
+    one = known("pr-7", hours)
+    found = Known("pr-7", one.record, resources, work({TAG: tag}))
+    assert standing(found, history, NOW) == state
+
+
+def test_of_a_stack_on_this_machine_it_is_seen_whether_a_command_still_works_on_it() -> None:
+    record = Record(NOW + timedelta(hours=8), NOW, "me", "", "local", "", ())
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    for pid, state in ((os.getpid(), "coming up"), (gone.pid, "half up")):
+        doing = Work("up", NOW - timedelta(minutes=1), pid)
+        assert work({TAG: doing.tag()}) == doing
+        assert standing(Known("two", record, 9, doing), [SUCCEEDED], NOW) == state

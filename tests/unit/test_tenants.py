@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import jwt
@@ -76,3 +77,25 @@ def test_an_access_for_one_step_leaves_no_credential(tmp_path: Path) -> None:
     with tenants.KeyListCredential(str(path)).open("canary") as headers:
         assert verified(path, headers["Authorization"].removeprefix("Bearer "))["tenant"] == "canary"
     assert tenants.listed(KeyFile(path)) == []
+
+
+def test_a_kept_token_is_handed_out_again_while_it_is_listed_and_lasts(tmp_path: Path) -> None:
+    store, place = KeyFile(tmp_path / "jwks.json"), tenants.TokenFile(tmp_path / "auth" / "agents.jwt")
+    until = int(time.time()) + 3600
+    first, token = tenants.kept(store, place, "pr-7", until, days=1)
+    assert verified(store.path, token)["tenant"] == "pr-7"
+    assert tenants.kept(store, place, "pr-7", until, days=1) == (first, token)
+    assert tenants.listed(store) == [first], "however often, one key"
+    assert place.path.stat().st_mode & 0o077 == 0
+    longer, other = tenants.kept(store, place, "pr-7", until + 2 * 86400, days=90)
+    assert other != token and tenants.kept(store, place, "pr-7", until, days=1) == (longer, other)
+    assert verified(store.path, token), "whoever has the former one goes on with it"
+    tenants.revoke(store, "pr-7")
+    assert tenants.kept(store, place, "pr-7", until, days=1)[0].kid not in (first.kid, longer.kid)
+
+
+def test_what_is_no_token_is_replaced(tmp_path: Path) -> None:
+    store, place = KeyFile(tmp_path / "jwks.json"), tenants.TokenFile(tmp_path / "agents.jwt")
+    place.write("half of a tok")
+    _, token = tenants.kept(store, place, "pr-7", 0, days=1)
+    assert place.read() == token and verified(store.path, token)

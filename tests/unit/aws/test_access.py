@@ -16,7 +16,7 @@ from moto import mock_aws
 from infra import tenants
 from infra.aws import access, api
 from infra.aws.commands import run_command, wait_online
-from infra.aws.key_bucket import KeyObject
+from infra.aws.key_bucket import KeyObject, TokenObject
 from infra.aws.tunnel import plugin
 from infra.errors import UserError
 from tests.ports import free_port
@@ -109,6 +109,16 @@ def test_credentials_live_in_the_bucket_and_the_list_is_never_empty() -> None:
     assert [item.kid for item in tenants.listed(store)] == [credential.kid]
     tenants.revoke(store, "acme")
     assert tenants.listed(store) == [] and store.read() == first
+
+
+@mock_aws
+def test_the_token_that_is_handed_out_again_lies_beside_the_list() -> None:
+    store, place = _bucket(), TokenObject(REGION, "keys")
+    first = tenants.kept(store, place, "pr-7", 0, 1)
+    assert tenants.kept(store, place, "pr-7", 0, 1) == first and place.read() == first[1]
+    assert len(tenants.listed(store)) == 1
+    with pytest.raises(UserError, match="token s3://nowhere/"):
+        TokenObject(REGION, "nowhere").write("x")
 
 
 @mock_aws
