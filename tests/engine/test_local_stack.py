@@ -205,7 +205,15 @@ def test_two_clones_run_side_by_side(stack: Stack, clone: Stack) -> None:
     assert unchanged(clone.telemetry("up").stdout)
 
 
-def test_a_further_pipeline_with_an_end_lives_beside_the_first_and_is_reaped(clone: Stack) -> None:
+@pytest.fixture
+def second(clone: Stack) -> Iterator[Stack]:
+    """An ephemeral one beside the clone's, gone afterwards however its test ends."""
+    made = Stack("pr-7", clone.root)
+    yield made
+    made.remove()
+
+
+def test_a_further_pipeline_with_an_end_lives_beside_the_first_and_is_reaped(clone: Stack, second: Stack) -> None:
     environment = clone.process_options["env"] | {"PULUMI_HOME": str(clone.root / "home")}
     for name in ("PULUMI_BACKEND_URL", "PULUMI_ACCESS_TOKEN"):
         environment.pop(name, None)
@@ -219,7 +227,6 @@ def test_a_further_pipeline_with_an_end_lives_beside_the_first_and_is_reaped(clo
     made = ephemeral(
         "up", "pr-7", "--local", "--ttl", "1h", "--owner", "me", "--env-file", str(clone.root / "agents.env")
     )
-    second = Stack("pr-7", clone.root)
     assert processes(second) == processes(clone) == dict.fromkeys(PARTS, "RUNNING")
     assert made["outputs"]["otlpHttp"] in (clone.root / "agents.env").read_text()
     assert made["outputs"]["otlpHttp"] != f"http://127.0.0.1:{clone.settings.otlpHttpPort}"
