@@ -42,6 +42,7 @@ compose-down: ## remove them and their volumes
 	@infra/compose/compose.sh down
 test: environment tools ## all tests, ruff and pyright
 	@$(BIN)/ruff check && $(BIN)/ruff format --check
+	@$(BIN)/python -m tests.go_programs
 	@# pyright takes a minute of one processor: it runs beside the tests and speaks after them.
 	@said=$$(mktemp); $(BIN)/pyright >$$said 2>&1 & types=$$!; \
 	$(BIN)/pytest -n 3 tests; tests=$$?; \

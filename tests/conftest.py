@@ -66,6 +66,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=place)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Keeps the number of a green run's folder, which pytest has just removed, until the process ends. At its very end it
+    takes that folder's lock away: the lock of whoever has the number by then, whose files any third run deletes."""
+    factory = getattr(session.config, "_tmp_path_factory", None)
+    if (folder := getattr(factory, "_basetemp", None)) and not folder.exists():
+        folder.mkdir()
+
+
 @pytest.fixture(autouse=True)
 def _results_on_stdout() -> Iterator[None]:
     """A process runs one command and ends; a worker of the tests runs many, and `--json` of one is not the next one's."""

@@ -23,8 +23,10 @@ BATCH = 500
 """Spans a request, about: a run is never cut."""
 
 
+@functools.cache
 def default_start() -> datetime:
-    """Yesterday at 00:00 UTC: recent enough that no TTL touches what a test stored."""
+    """Yesterday at 00:00 UTC: recent enough that no TTL touches what a test stored. Yesterday of the process's first call:
+    a file that runs across midnight looks for its spans where it put them."""
     return datetime.combine(datetime.now(UTC).date() - timedelta(days=1), time(), UTC)
 
 

@@ -29,7 +29,8 @@ def port_holder(port: int) -> str | None:
         if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr[1] == port:
             if connection.pid is None:
                 break
-            return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
+            with suppress(psutil.Error):  # it ended meanwhile
+                return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
     return "another process"
 
 

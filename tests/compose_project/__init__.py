@@ -10,10 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.paths import ROOT
-from tests.go_programs import built
-
-HERE = Path(__file__).parent
-MODULE = "github.com/compose-spec/compose-go/v2"
+from tests.go_programs import COMPOSE, built
 
 
 class RefusedError(Exception):
@@ -32,7 +29,7 @@ def dockerfile(file: Path = ROOT / "Dockerfile") -> dict[str, Any]:
 
 def _read(reader: str, file: Path, variables: dict[str, str]) -> dict[str, Any]:
     own = {key: value for key, value in os.environ.items() if not key.startswith(("TELEMETRY_", "COMPOSE_"))}
-    command = [str(built(HERE, MODULE)), reader, str(file)]
+    command = [str(built(COMPOSE)), reader, str(file)]
     done = subprocess.run(command, capture_output=True, text=True, env={**own, **variables}, timeout=60)
     if done.returncode:
         raise RefusedError(done.stderr.strip())

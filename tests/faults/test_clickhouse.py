@@ -18,10 +18,11 @@ ATTEMPTS = 5
 
 @pytest.fixture(scope="module")
 def pipeline() -> Iterator[Pipeline]:
-    """Its blocks are stored two seconds after their first message: there is time to break something in between."""
+    """Its blocks are stored five seconds after their first message: on a busy machine too there is time to break something in
+    between."""
     with running(
         kafkaEncoding="otlp_proto",
-        kafkaFlushMs=2000,
+        kafkaFlushMs=5000,
         workerRecomputeSeconds=1,
         workerAuditSeconds=3600,
         workerCanarySeconds=3600,

@@ -11,13 +11,9 @@ import json
 import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from tests.go_programs import built
-
-HERE = Path(__file__).parent
-MODULE = "github.com/grafana/grafana-openapi-client-go"
+from tests.go_programs import GRAFANA, built
 
 
 @dataclass(frozen=True)
@@ -35,7 +31,7 @@ class Verdict:
 def judge(calls: Iterable[Mapping[str, Any]]) -> list[Verdict]:
     """A verdict a call: method, path (with its query), and perhaps headers, body, status and answer."""
     lines = "".join(json.dumps(call) + "\n" for call in calls)
-    done = subprocess.run([built(HERE, MODULE)], input=lines, capture_output=True, text=True, timeout=120)
+    done = subprocess.run([built(GRAFANA)], input=lines, capture_output=True, text=True, timeout=120)
     if done.returncode:
         raise AssertionError(f"the models did not read the calls: {done.stderr}")
     return [Verdict(**json.loads(line)) for line in done.stdout.splitlines()]

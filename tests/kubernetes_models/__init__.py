@@ -13,15 +13,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).parent
-MODULE = "k8s.io/kubernetes"
-
 
 def program() -> Path:
     """The judge, built when it is not there yet."""
-    from tests.go_programs import built
+    from tests.go_programs import KUBERNETES, built
 
-    return built(HERE, MODULE, home_gib=1.5, typical="1 to 3 min")
+    return built(KUBERNETES)
 
 
 class Judge:

@@ -18,7 +18,6 @@ from infra.worker.budgets.evaluate import Evaluate
 from infra.worker.keys import key_at
 from infra.worker.lease import Lease
 from infra.worker.repair import repair
-from infra.worker.statements import server_ms
 from tests.pipeline.budget_world import Call, forget, put, rows, trace
 from tests.pipeline.clickhouse_front import Front
 from tests.pipeline.worker_front import front_with_the_schema  # noqa: F401
@@ -163,14 +162,22 @@ def test_a_little_less_is_not_over_yet(client: Client) -> None:
         assert len(world.look()) == over
 
 
+def yesterday_at_noon(monkeypatch: pytest.MonkeyPatch) -> datetime:
+    """What the worker takes for now: hours before it are the same day and month, and tables keep it."""
+    now = datetime.now(UTC).replace(hour=12, minute=0, second=30, microsecond=0) - timedelta(days=1)
+    monkeypatch.setattr("infra.worker.statements.server_ms", lambda _: int(now.timestamp()) * 1000)
+    return now
+
+
 def test_a_day_ends_and_a_new_one_begins_at_nothing(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = yesterday_at_noon(monkeypatch)
     world = World(client, budget("model_calls", "tenant", window="day"))
-    put(client, *work("model_calls", 3))
+    put(client, *work("model_calls", 3, start=now))
     (event,) = world.look()
     assert event.data.window.end and event.data.window.start.hour == 0
     assert (event.data.window.end - event.data.window.start).total_seconds() == 24 * HOUR
-    now = server_ms(client)
-    monkeypatch.setattr("infra.worker.statements.server_ms", lambda _: now + 24 * HOUR * 1000)
+    tomorrow = int((now + timedelta(days=1)).timestamp()) * 1000
+    monkeypatch.setattr("infra.worker.statements.server_ms", lambda _: tomorrow)
     (over,) = world.look()
     assert over.type == "budget.resolved" and over.data.used == 0
 
@@ -180,18 +187,16 @@ def test_a_day_ends_and_a_new_one_begins_at_nothing(client: Client, monkeypatch:
 def test_a_long_window_counts_what_was_before_the_last_minutes_too_and_once(
     client: Client, scope: str, window: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # In the middle of a month: hours ago is the same month.
-    now = int(datetime(2026, 11, 15, 12, 0, 30, tzinfo=UTC).timestamp() * 1000)
-    shift = (server_ms(client) - now) / 1000
-    monkeypatch.setattr("infra.worker.statements.server_ms", lambda _: now)
+    now = yesterday_at_noon(monkeypatch)
     world = World(client, budget("model_calls", scope, window=window, limit=10.0))
-    put(client, *work("model_calls", 6, ago=shift + 3 * HOUR), *work("model_calls", 1, ago=shift + 14 * MINUTE))
+    put(client, *work("model_calls", 6, start=now - timedelta(hours=3)))
+    put(client, *work("model_calls", 1, start=now - timedelta(minutes=14)))
     assert world.look() == []
     (base,) = rows(client, "SELECT sum(used) FROM telemetry.budget_base")
     assert base == (6,), "computed once, apart"
-    put(client, *work("model_calls", 2, ago=shift))
+    put(client, *work("model_calls", 2, start=now))
     assert world.look() == []
-    put(client, *work("model_calls", 1, ago=shift))
+    put(client, *work("model_calls", 1, start=now))
     (event,) = world.look()
     assert event.data.used == 10
     assert rows(client, "SELECT count() FROM telemetry.budget_base") == [(1,)], "the base is not computed at each look"

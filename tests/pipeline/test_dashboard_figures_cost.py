@@ -16,6 +16,7 @@ from tests.oracle import Oracle, SpanRow
 from tests.oracle_data import Prices
 from tests.pipeline.dashboard_data import SCENARIO
 from tests.pipeline.dashboard_world import (  # noqa: F401
+    PANELS,
     World,
     oracle_of_the_workload,
     world_full_of_it,
@@ -225,15 +226,27 @@ def test_a_pipeline_that_is_three_days_old_is_compared_with_three_days(empty: Wo
     assert (at["usd"], at["usual"]) == (6, 6)
 
 
-def test_month_to_date_and_the_forecast(empty: World) -> None:
-    now = datetime.now(UTC)
+@pytest.mark.parametrize(
+    "now",
+    [
+        datetime(2096, 7, 17, 14, 20, 9, tzinfo=UTC),
+        datetime(2096, 2, 29, 23, 59, 59, tzinfo=UTC),
+        datetime(2095, 12, 31, 0, 0, 0, tzinfo=UTC),
+        datetime(2096, 1, 1, 0, 0, 1, tzinfo=UTC),
+    ],
+    ids=str,
+)
+def test_month_to_date_and_the_forecast(empty: World, now: datetime) -> None:
+    """At moments that no table has forgotten: the query's clock is set."""
     first = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     following = (first + timedelta(days=32)).replace(day=1)
-    booked = {first + timedelta(minutes=1): 5.0, now - timedelta(days=3): 70.0, now - timedelta(days=6, hours=23): 14.0}
+    booked = {first: 5.0, now - timedelta(days=3): 70.0, now - timedelta(days=6, hours=23): 14.0}
     for at, cost in booked.items():
         book(empty, at, "acme", str(cost))
+    text = PANELS["cost: In short / Forecast for the month"][1]["targets"][0]["rawSql"]
+    assert "now('UTC')" in text and "now()" not in text
     try:
-        (row,) = empty.drawn("cost: In short / Forecast for the month")
+        (row,) = empty.rows(text.replace("now('UTC')", f"toDateTime({int(now.timestamp())}, 'UTC')"))
     finally:
         empty.engine.query("TRUNCATE TABLE telemetry.cost_minute_data")
     to_date = sum(cost for at, cost in booked.items() if at >= first)
@@ -241,7 +254,7 @@ def test_month_to_date_and_the_forecast(empty: World) -> None:
     known = min(7.0, (now - min(booked)).total_seconds() / 86400)
     left = (following - now).total_seconds() / 86400
     assert row["to_date"] == pytest.approx(to_date)
-    assert row["forecast"] == pytest.approx(to_date + lately / known * left, rel=0.01)
+    assert row["forecast"] == pytest.approx(to_date + lately / known * left)
 
 
 def test_agents_in_short_runs_tools_and_workflows(world: World, oracle: Oracle) -> None:

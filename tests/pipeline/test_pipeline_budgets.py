@@ -62,7 +62,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     spend = {"measure": "spend_usd", "limit": 2, "tenant": tenant}
     mine = [
         {"name": "a run's dollars", "scope": "run", "window": "run", **spend},
-        {"name": "a tenant's dollars", "scope": "tenant", "window": "month", **spend},
+        {"name": "a tenant's dollars", "scope": "tenant", "window": "7d", **spend},
     ]
     file.write_text(yaml.safe_dump({"budgets": [*BUDGETS, *mine]}))
     with (

@@ -17,7 +17,8 @@ from infra.errors import UserError
 from tests.pipeline.alerts_world import World, start_world
 
 EVENT = "at, event_id, episode, type, level, budget, measure, scope, tenant_id, subject, used, usage_limit, notify"
-AT = datetime(2026, 11, 15, 12, 30, 7, tzinfo=UTC)
+AT = datetime.now(UTC).replace(hour=12, minute=30, second=7, microsecond=0) - timedelta(days=3)
+"""Some days ago: what the worker samples is kept for thirty, and a delay is looked for within one."""
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -31,11 +32,17 @@ from tests.pipeline.worker_world import (
 ROLLUPS = ("spans_minute_data", "cost_minute_data", "tools_minute_data", "runs_data")
 
 
-def hours_ago(hours: int) -> datetime:
-    return datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=hours)
+HoursAgo = Callable[[int], datetime]
 
 
-def test_a_window_is_rebuilt_from_raw_and_nothing_outside_of_it(client: Client):
+@pytest.fixture
+def hours_ago() -> HoursAgo:
+    """Whole hours before the one in which the test began: in the next one they are the same."""
+    began = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    return lambda hours: began - timedelta(hours=hours)
+
+
+def test_a_window_is_rebuilt_from_raw_and_nothing_outside_of_it(client: Client, hours_ago: HoursAgo):
     spans = make_spans(4_000, 240, hours_ago(8), ingested=hours_ago(3))
     deliver(client, spans)
     right = expected(spans)
@@ -53,7 +60,7 @@ def test_a_window_is_rebuilt_from_raw_and_nothing_outside_of_it(client: Client):
     assert found == len(traces)
 
 
-def test_one_tenant_alone_can_be_rebuilt(client: Client):
+def test_one_tenant_alone_can_be_rebuilt(client: Client, hours_ago: HoursAgo):
     spans = make_spans(1_000, 60, hours_ago(3), ingested=hours_ago(1))
     deliver(client, spans)
     for table in ROLLUPS:
@@ -62,7 +69,7 @@ def test_one_tenant_alone_can_be_rebuilt(client: Client):
     assert shown(client) == {key: value for key, value in expected(spans).items() if key.tenant_id == "acme"}
 
 
-def test_what_was_counted_twice_is_right_after_a_backfill_and_raw_counts_once(client: Client):
+def test_what_was_counted_twice_is_right_after_a_backfill_and_raw_counts_once(client: Client, hours_ago: HoursAgo):
     spans = make_spans(1_000, 60, hours_ago(3), ingested=hours_ago(1))
     deliver(client, [*spans, *spans[:400]])
     assert shown(client) != expected(spans)
@@ -89,7 +96,7 @@ with client_of(int(sys.argv[1])) as client:
 
 
 def test_a_killed_backfill_continues_behind_its_last_batch(
-    client: Client, front: Front, monkeypatch: pytest.MonkeyPatch
+    client: Client, front: Front, hours_ago: HoursAgo, monkeypatch: pytest.MonkeyPatch
 ):
     spans = make_spans(3_000, 180, hours_ago(6), ingested=hours_ago(2))
     deliver(client, spans)
@@ -118,12 +125,14 @@ def test_a_killed_backfill_continues_behind_its_last_batch(
     assert not backfill(client, *window).continued
 
 
-def test_a_window_that_ends_before_it_begins_is_refused(client: Client):
+def test_a_window_that_ends_before_it_begins_is_refused(client: Client, hours_ago: HoursAgo):
     with pytest.raises(UserError, match="--from"):
         backfill(client, hours_ago(2), hours_ago(3))
 
 
-def test_no_reader_sees_a_gap_or_a_double_while_a_window_is_rebuilt_under_load(client: Client, front: Front):
+def test_no_reader_sees_a_gap_or_a_double_while_a_window_is_rebuilt_under_load(
+    client: Client, front: Front, hours_ago: HoursAgo
+):
     spans = make_spans(6_000, 120, hours_ago(4), ingested=hours_ago(2))
     deliver(client, spans)
     right = expected(spans)

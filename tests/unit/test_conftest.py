@@ -19,7 +19,7 @@ MANY = "import pytest\n@pytest.mark.parametrize('n', range(9))\ndef test_many(n)
 SKIPPED = "import pytest\n@pytest.fixture\ndef tool(): pytest.skip('no such tool')\ndef test_it(tool): pass\n"
 
 
-def suite(folder: Path, files: dict[str, str], *options: str, ci: str = "") -> str:
+def suite(folder: Path, files: dict[str, str], *options: str, ci: str = "", root: Path | None = None) -> str:
     """What pytest says of a suite of these files with our configuration."""
     (folder / "tests").mkdir()
     shutil.copy(ROOT / "pyproject.toml", folder)
@@ -30,7 +30,7 @@ def suite(folder: Path, files: dict[str, str], *options: str, ci: str = "") -> s
         path.write_text(text)
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("CI", "PYTEST"))}
     command = [sys.executable, "-m", "pytest", "-v", *options]
-    environment |= {"CI": ci} if ci else {}
+    environment |= ({"CI": ci} if ci else {}) | ({"PYTEST_DEBUG_TEMPROOT": str(root)} if root else {})
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120).stdout
 
 
@@ -61,6 +61,17 @@ def test_a_skip_is_a_failure_where_ci_is_set(ci: str, outcome: str, tmp_path: Pa
     said = suite(tmp_path, {"unit/test_a.py": SKIPPED}, ci=ci)
     assert outcome in said.splitlines()[-1], said
     assert "no such tool" in said
+
+
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_a_green_run_leaves_no_file_and_no_free_number(workers: str, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    files = {"unit/test_a.py": "def test_it(tmp_path): (tmp_path / 'file').touch()\n"}
+    said = suite(tmp_path, files, "-n", workers, root=root)
+    assert "1 passed" in said, said
+    (folder,) = root.glob("pytest-of-*/pytest-[0-9]*")
+    assert list(folder.iterdir()) == []
 
 
 def test_the_list_names_files_that_exist() -> None:

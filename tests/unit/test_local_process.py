@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from infra.errors import UserError
-from infra.local import process
+from infra.local import ports, process
 from infra.local.supervisor import Control
 from tests.ports import free_port
 
@@ -49,3 +50,12 @@ def test_another_stack_s_answer_on_its_port_is_not_its_own(run: Path, monkeypatc
     with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(UserError, match="kafka was not ready"):
         process.start("kafka", props(run, "import time; time.sleep(60)", other.getsockname()[1], 3))
     assert "kafka" not in Control(run).processes()
+
+
+def test_who_ends_while_it_is_looked_at_still_had_the_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(pid: int) -> psutil.Process:
+        raise psutil.NoSuchProcess(pid)
+
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        monkeypatch.setattr(ports.psutil, "Process", gone)
+        assert ports.port_holder(held.getsockname()[1]) == "another process"

@@ -42,6 +42,7 @@ def test_ci_runs_what_the_readme_says() -> None:
     steps = (
         ".venv/bin/telemetry tools\n",
         ".venv/bin/ruff check && ",
+        ".venv/bin/python -m tests.go_programs\n",
         ".venv/bin/pyright ",
         ".venv/bin/pytest -n 3 tests;",
     )
@@ -51,7 +52,7 @@ def test_ci_runs_what_the_readme_says() -> None:
 
 @pytest.mark.parametrize(("failing", "code"), [("", 0), ("pytest", 2), ("pyright", 2)])
 def test_a_test_run_fails_with_its_tests_and_with_its_types(failing: str, code: int, tmp_path: Path) -> None:
-    for name in ("ruff", "telemetry", "pytest", "pyright"):
+    for name in ("ruff", "telemetry", "python", "pytest", "pyright"):
         program = tmp_path / name
         program.write_text(f"#!/bin/sh\necho {name} has run\nexit {int(name == failing)}\n")
         program.chmod(0o755)

@@ -17,7 +17,7 @@ from infra.aws.bootstrap.settings import FILE, REAPER, read
 from infra.cli import app
 from infra.guard import versions
 from infra.paths import ROOT
-from tests.go_programs import built
+from tests.go_programs import ACTIONLINT, built
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 RIGHTS = {"contents": ["read"], "id-token": ["write"], "pull-requests": ["read", "write"]}
@@ -35,10 +35,7 @@ def jobs() -> list[Any]:
 
 def complaints(path: Path) -> str:
     """What actionlint says of a workflow. Without shellcheck and pyflakes, which it takes from PATH when they are there."""
-    program = built(
-        ROOT / "tests" / "actionlint", "github.com/rhysd/actionlint", "github.com/rhysd/actionlint/cmd/actionlint"
-    )
-    command = [program, "-shellcheck=", "-pyflakes=", "-no-color", path]
+    command = [built(ACTIONLINT), "-shellcheck=", "-pyflakes=", "-no-color", path]
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60).stdout
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import subprocess
 import tarfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,8 @@ def registry_server(program: Path, folder: Path) -> Iterator[str]:
         assert server.stderr
         while "serving on port" not in (line := server.stderr.readline()):
             assert line, "the registry ended"
+        # It writes a line a request, and stands still once a pipe that nobody reads is full.
+        threading.Thread(target=server.stderr.read, daemon=True).start()
         yield f"127.0.0.1:{port}"
     finally:
         server.terminate()

@@ -6,6 +6,7 @@ import base64
 import gzip
 import ipaddress
 import json
+import os
 import re
 import tempfile
 from collections.abc import Mapping
@@ -50,7 +51,8 @@ def instance_types() -> frozenset[str]:
         return frozenset(json.loads(kept.read_text()))
     with gzip.open(source, "rt") as file:
         names = json.load(file)["shapes"]["InstanceType"]["enum"]
-    half = kept.with_suffix(f".{id(names)}")
+    # Forks of one process make it at once, whose objects have the same addresses.
+    half = kept.with_suffix(f".{os.getpid()}")
     half.write_text(json.dumps(names))
     half.replace(kept)
     return frozenset(names)
