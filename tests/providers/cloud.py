@@ -16,7 +16,7 @@ from typing import Any
 from pulumi import automation
 from pulumi.automation._stack import StackInitMode
 
-from infra.automation import KnownCommand
+from infra.automation import KnownCommand, without_engine_log
 from infra.local.toolchain import ensure
 from infra.paths import ROOT
 from tests.forks import STANDIN, command
@@ -56,14 +56,6 @@ class Ran:
         return {op: names for op, names in self.steps.items() if op not in ("same", "read", "refresh")}
 
 
-def without_logs(pulumi_home: Path) -> None:
-    """Keeps an engine from its debug log, a quarter of its processor time: there is no switch for it, but where its folder
-    should be is a file, and then the engine does without.
-    """
-    pulumi_home.mkdir(exist_ok=True)
-    (pulumi_home / "logs").touch()
-
-
 class QuickWorkspace(automation.LocalWorkspace):
     """Starts the engine once a command: the Automation API else asks it three more things each time."""
 
@@ -92,7 +84,7 @@ class StandInCloud:
         self.state = Cloud(folder / "cloud")
         self.bin = folder / "bin"
         self.bin.mkdir(exist_ok=True)
-        without_logs(folder / "pulumi-home")
+        without_engine_log(folder / "pulumi-home")
         fork = command(STANDIN, "tests.providers.standin")
         for package in PACKAGES:
             script = self.bin / f"pulumi-resource-{package}"
