@@ -45,7 +45,7 @@ if in_memory():
 os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
 # Programs under test make objects by the hundred thousand, and few cycles: to look for those at the usual pace took a quarter of
 # the unit tests' time.
-gc.set_threshold(100_000, 50, 50)
+gc.set_threshold(100_000)
 
 
 def place(item: pytest.Item) -> tuple[int, int]:

@@ -79,7 +79,7 @@ def serve(path: str, modules: Sequence[str]) -> None:
     for module in modules:
         import_module(module)
     # As the tests have it; and what is frozen is searched by no fork, and its pages stay shared.
-    gc.set_threshold(100_000, 50, 50)
+    gc.set_threshold(100_000)
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(socket.AF_UNIX) as listener:
