@@ -8,6 +8,7 @@ working directory and standard streams, and it ends when whoever started it ends
 from __future__ import annotations
 
 import atexit
+import gc
 import io
 import marshal
 import os
@@ -77,6 +78,9 @@ def serve(path: str, modules: Sequence[str]) -> None:
         modules = modules[1:]
     for module in modules:
         import_module(module)
+    # As the tests have it; and what is frozen is searched by no fork, and its pages stay shared.
+    gc.set_threshold(100_000)
+    gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)

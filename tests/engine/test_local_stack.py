@@ -102,6 +102,7 @@ def test_up_starts_every_part_and_reports_the_measured_delay(stack: Stack) -> No
     assert "created" in shown
     assert processes(stack) == dict.fromkeys(PARTS, "RUNNING")
     assert "canaryDelaySeconds" in shown and "otlpHttp" in shown
+    assert list((stack.folder / "pulumi").rglob("*.log")) == [], "the engine spares itself its debug log"
 
 
 def test_a_second_up_changes_nothing_and_keeps_the_recorded_delay(stack: Stack) -> None:

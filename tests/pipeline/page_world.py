@@ -159,10 +159,17 @@ class Watched:
 
 @contextmanager
 def tab(browser: Browser, scheme: str = "light", width: int = 1440) -> Iterator[Watched]:
-    """A tab of its own; at its end nothing may have been complained of."""
+    """A tab of its own; at its end nothing may have been complained of.
+
+    Of someone who asked for less motion: what moves while an answer is awaited is painted by the processor here.
+    """
     dark = "dark" if scheme == "dark" else "light"
     context = browser.new_context(
-        viewport={"width": width, "height": 900}, color_scheme=dark, timezone_id="UTC", locale="en-GB"
+        viewport={"width": width, "height": 900},
+        color_scheme=dark,
+        reduced_motion="reduce",
+        timezone_id="UTC",
+        locale="en-GB",
     )
     watched = Watched(context.new_page())
     yield watched

@@ -16,7 +16,7 @@ from typing import Any
 from pulumi import automation
 from pulumi.automation._stack import StackInitMode
 
-from infra.automation import KnownCommand
+from infra.automation import KnownCommand, without_engine_log
 from infra.local.toolchain import ensure
 from infra.paths import ROOT
 from tests.forks import STANDIN, command
@@ -84,6 +84,7 @@ class StandInCloud:
         self.state = Cloud(folder / "cloud")
         self.bin = folder / "bin"
         self.bin.mkdir(exist_ok=True)
+        without_engine_log(folder / "pulumi-home")
         fork = command(STANDIN, "tests.providers.standin")
         for package in PACKAGES:
             script = self.bin / f"pulumi-resource-{package}"
