@@ -18,6 +18,10 @@ from infra.errors import UserError
 from infra.local.ports import check_ports, is_open, listened_on
 from infra.local.supervisor import Control, start_daemon, wait_for
 
+TRIES = 4
+"""Starts until a process is given up that never gets ready. Supervisor itself counts only those that end within a second, and most
+programs take longer to find out that they can't work."""
+
 
 @dataclass(frozen=True)
 class ProcessArgs:
@@ -59,7 +63,7 @@ def _ini(name: str, props: Mapping[str, Any]) -> str:
             "autostart=true",
             "autorestart=true",
             "startsecs=1",
-            "startretries=3",
+            f"startretries={TRIES - 1}",
             f"stopwaitsecs={int(props['stop_seconds'])}",
             "stopasgroup=true",
             "killasgroup=true",
@@ -110,13 +114,17 @@ def start(name: str, props: Mapping[str, Any]) -> None:
         ini.write_text(_ini(name, props))
         control.add(name)
 
-    ports = {int(port) for port in props["ports"].values()}
+    ports, pids = {int(port) for port in props["ports"].values()}, set[int]()
 
     def settled() -> str | None:
         process = control.processes().get(name, {})
         state = process.get("statename", "gone")
         if state in ("FATAL", "gone"):
             return state
+        if process["pid"]:  # 0: it does not run just now
+            pids.add(process["pid"])
+        if len(pids) > TRIES:
+            return "ended each time"
         ready = _answers(props["ready_url"]) if props["ready_url"] else all(map(is_open, ports))
         # Another stack's may answer there, when both found the ports free at the same time.
         return "ready" if state == "RUNNING" and ready and ports <= listened_on(process["pid"]) else None

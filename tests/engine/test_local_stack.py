@@ -82,7 +82,9 @@ def test_an_up_killed_half_way_is_continued_by_the_next() -> None:
         # The broker is being started: some resources are in the state, some are not.
         assert wait_for(lambda: "kafka" in processes(stack), 120)
         # The engine's provider of dynamic resources is in a group of its own.
-        left = [each for each in psutil.Process(running.pid).children(recursive=True) if "pulumi.dynamic" in each.cmdline()]
+        left = [
+            each for each in psutil.Process(running.pid).children(recursive=True) if "pulumi.dynamic" in each.cmdline()
+        ]
         os.killpg(running.pid, signal.SIGKILL)
         running.wait()
         assert left

@@ -52,6 +52,15 @@ def test_another_stack_s_answer_on_its_port_is_not_its_own(run: Path, monkeypatc
     assert "kafka" not in Control(run).processes()
 
 
+def test_what_ends_each_time_is_given_up_before_its_time_is_over(run: Path) -> None:
+    """It lives for longer than the second after which supervisor takes it for started, and starts it again for ever."""
+    script = "import sys, time; print('no quorum'); sys.stdout.flush(); time.sleep(1.2); sys.exit(1)"
+    with pytest.raises(UserError, match=r"kafka gave up\.") as caught:
+        process.start("kafka", props(run, script, free_port(), 300))
+    assert "no quorum" in str(caught.value)
+    assert "kafka" not in Control(run).processes()
+
+
 def test_who_ends_while_it_is_looked_at_still_had_the_port(monkeypatch: pytest.MonkeyPatch) -> None:
     def gone(pid: int) -> psutil.Process:
         raise psutil.NoSuchProcess(pid)
