@@ -23,10 +23,11 @@ FROM telemetry.tools_minute
 WHERE $__timeFilter(minute){{ chosen(['environment', 'tenant', 'agent', 'tool']) }}
 {%- endmacro %}
 {# Runs that began in the range. Their parts are read an hour further, so that a run at an edge is whole. A run has no model and
-   no tool of its own: those are meant in which a chosen one was called. #}
+   no tool of its own, and its agent is the one at its root: those are meant in which a chosen one was called, or took part. #}
 {% macro runs() -%}
 FROM telemetry.runs_between(from = $__fromTime - 3600, to = $__toTime + 3600)
-WHERE $__timeFilter(start_ts){{ chosen(['environment', 'tenant', 'service', 'agent', 'workflow']) }}
+WHERE $__timeFilter(start_ts){{ chosen(['environment', 'tenant', 'service', 'workflow']) }}
+    {{- calling('agent', "agent_name != ''") }}
     {{- calling('model', 'is_inference') }}
     {{- calling('tool', "tool_name != ''") }}
 {%- endmacro %}

@@ -224,10 +224,19 @@ def test_who_fails_is_slow_or_expensive_is_named_whoever_stands_out_first(world:
         assert max(wanted, key=lambda name: told(wanted[name][3])[1] or 0) in top, title
 
 
-@pytest.mark.parametrize("name", ["tool", "model"])
-def test_a_chosen_tool_or_model_chooses_the_runs_that_called_it(world: World, oracle: Oracle, name: str) -> None:
-    rows = [row for row in oracle.spans if (row.is_tool if name == "tool" else row.is_inference)]
-    groups = grouped(rows, lambda row: row.lifted["tool_name" if name == "tool" else "model"])
+CALLED: dict[str, tuple[str, Callable[[SpanRow], bool]]] = {
+    "agent": ("agent_name", lambda row: bool(row.lifted["agent_name"])),
+    "model": ("model", lambda row: row.is_inference),
+    "tool": ("tool_name", lambda row: row.is_tool),
+}
+
+
+@pytest.mark.parametrize("name", CALLED)
+def test_a_chosen_agent_tool_or_model_chooses_the_runs_that_it_took_part_in(
+    world: World, oracle: Oracle, name: str
+) -> None:
+    column, has_it = CALLED[name]
+    groups = grouped((row for row in oracle.spans if has_it(row)), lambda row: row.lifted[column])
     least = min(groups, key=lambda key: len({row.trace_id for row in groups[key]}))
     runs = {row.trace_id for row in groups[least]}
     assert len(runs) < len(oracle.runs()) / 2
