@@ -142,8 +142,8 @@ def _agents(config: Alerts) -> dict[str, Alert | None]:
             "budget",
             config.budget,
             "Budget {{ $labels.budget }} of tenant {{ $labels.tenant }} ({{ $labels.scope }} {{ $labels.subject }}): "
-            f"{PERCENT} of its limit",
-            "A limit in configs/budgets.yaml. The worker has called its webhook already, with the run in the body.",
+            f"past {PERCENT} of its limit",
+            "A limit in configs/budgets.yaml. Where there is a budgetWebhookUrl, the worker has called it already, with the run in the body.",
             "cost",
             "By tenant",
             {"tenant": "tenant"},

@@ -266,6 +266,16 @@ def test_a_crossed_budget_until_the_worker_says_that_it_is_over(world: World, st
     assert story.fired().labels == wanted
 
 
+def test_a_tenant_s_own_budget_names_the_tenant(world: World, start: datetime) -> None:
+    at = f"{start + 5 * MINUTE:%Y-%m-%d %H:%M:%S}"
+    world.front.sql(
+        "INSERT INTO telemetry.budget_events (at, event_id, episode, type, level, budget, measure, scope, tenant_id, subject) "
+        f"VALUES ('{at}', 'whole', 'two', 'crossed', 1, 'day', 'spend_usd', 'tenant', 'whole', '')"
+    )
+    story = world.evaluate(rule("budget"), start, start + 10 * MINUTE, tenant="whole")
+    assert story.fired().labels == {"tenant": "whole", "budget": "day", "scope": "tenant", "subject": "whole"}
+
+
 def test_a_difference_that_the_worker_does_not_put_right(world: World, start: datetime) -> None:
     for minute in range(40):
         at, left = f"{start + minute * MINUTE:%Y-%m-%d %H:%M:%S}", 2 if minute == 3 or 10 <= minute < 25 else 0
