@@ -61,7 +61,7 @@ def up(
         write(markdown, comment.up(name, done.record, done.outputs, log_url))
     if env_file:
         done.written = write_env_file(env_file, name, done.outputs["otlpHttp"], done.record.expires)
-        say(f"{env_file}: address and token for agents")
+        say(f"{env_file}: what agents need, as the tenant {name}")
     if as_json:
         emit(done.as_json(name))
         return
@@ -105,7 +105,7 @@ def fetch(
     if "file" in said:
         say(f"{said['file']} is written")
     if env_file:
-        say(f"{env_file}: address and token for agents")
+        say(f"{env_file}: what agents need, as the tenant {name}")
 
 
 def _fetched(name: str, tools: Toolchain) -> tuple[Known, dict[str, str]]:

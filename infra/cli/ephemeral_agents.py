@@ -38,6 +38,9 @@ def write_env_file(path: Path, stack: str, url: str, expires: datetime) -> dict[
         credential, token = kept(key_store(stack), token_place(stack), stack, int(expires.timestamp()), TOKEN_DAYS)
         lines.append(f"OTEL_EXPORTER_OTLP_HEADERS=Authorization=Bearer%20{token}")
         said |= {"tenant": stack, "credential": credential.kid}
+    else:  # the payload's word counts
+        lines.append(f"OTEL_RESOURCE_ATTRIBUTES=tenant.id={stack}")
+        said |= {"tenant": stack}
     try:
         path.touch(mode=0o600)
         path.chmod(0o600)

@@ -59,8 +59,8 @@ def make(name: str, ttl: str, own: str | None, local: bool, owner: str) -> Done:
         # Its ports are chosen once the engine is there, which may take minutes to build.
         draft = draft_local(name, expires, owner, FIRST_PORT)
     else:
-        draft = draft_on_aws(name, expires, owner, lent(own))
         check_end(name)
+        draft = draft_on_aws(name, expires, owner, lent(own))
     shared = tuple(draft.settings.shareParts) if draft.settings.shareStack else ()
     record = Record(expires, now, owner, _commit(), draft.platform, draft.settings.shareStack, shared)
     return _up_here(draft, record) if local else _up_on_aws(draft, record)

@@ -47,4 +47,4 @@ def shown(span: timedelta) -> str:
     minutes = round(abs(span).total_seconds() / 60)
     days, hours = minutes // 1440, minutes // 60 % 24
     text = f"{days}d {hours}h" if days else f"{hours}h {minutes % 60}m" if hours else f"{minutes}m"
-    return f"-{text}" if span < timedelta() else text
+    return f"-{text}" if span < timedelta() and minutes else text

@@ -12,6 +12,7 @@ import yaml
 from typer.testing import CliRunner
 
 from infra.cli import app
+from infra.cli.ephemeral_agents import write_env_file
 from infra.cli.ephemeral_end import closed_on_github
 from infra.cli.ephemeral_up import of_the_same, taken_back
 from infra.config import PROJECT
@@ -195,6 +196,15 @@ def test_its_comment_stands_beside_the_preview_s_and_is_edited(tree: Path, monke
             assert done.exit_code == 0, done.exception
             assert len(comments) == (0 if text == down("pr-7") and not comments else 1)
         assert "is taken down" in comments[0]["body"]
+
+
+def test_without_tokens_the_agents_file_names_the_tenant(tree: Path, tmp_path: Path) -> None:
+    (tree / "Pulumi.two.yaml").write_text(f"config: {{{PROJECT}:platform: local}}\n")
+    path = tmp_path / "agents.env"
+    said = write_env_file(path, "two", "http://127.0.0.1:20018", NOW)
+    assert said == {"envFile": str(path), "tenant": "two"}
+    assert "OTEL_RESOURCE_ATTRIBUTES=tenant.id=two" in path.read_text().splitlines()
+    assert path.stat().st_mode & 0o077 == 0
 
 
 def test_a_free_range_of_ports_is_found_and_kept(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
