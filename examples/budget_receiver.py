@@ -1,7 +1,7 @@
 """A receiver of budget webhooks: checks the signature, forgets repetitions, says which runs a gateway should stop.
 
     export BUDGET_WEBHOOK_SECRET=$(telemetry budgets secret)
-    python -m examples.budget_receiver --port 9009
+    .venv/bin/python -m examples.budget_receiver --port 9009
 
 Nothing but the standard library, to be copied. Instead of printing, a gateway keeps `stopped` and refuses the next model
 call of whoever is in it.

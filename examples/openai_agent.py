@@ -1,8 +1,8 @@
 """An agent on OpenAI's client, instrumented by opentelemetry-instrumentation-openai-v2 (gen_ai.*): only runs and tools are
 spans of our own.
 
-    pip install openai opentelemetry-instrumentation-openai-v2
-    OPENAI_API_KEY=… OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 python -m examples.openai_agent "Is it raining?"
+    pip install openai opentelemetry-instrumentation-openai-v2     (.venv has them)
+    OPENAI_API_KEY=… OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 .venv/bin/python -m examples.openai_agent "Is it raining?"
 
 OPENAI_BASE_URL sends it to any endpoint of the same shape. Prompts are not recorded unless
 OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT is set, and kept only for tenants in `contentTenants`.

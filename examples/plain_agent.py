@@ -1,6 +1,6 @@
 """An agent on nothing but opentelemetry-sdk: a run, its model calls, its tools, their tokens, cost and errors.
 
-    OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 python -m examples.plain_agent "Which warehouse is late?"
+    OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 .venv/bin/python -m examples.plain_agent "Which warehouse is late?"
 
 The model is a few lines below, so that this runs without a key; what matters is which span says what.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,6 +40,8 @@ def open_client(address: ClickHouseAddress, reached: Reached, wait_seconds: floa
     import clickhouse_connect
     from clickhouse_connect.driver.exceptions import OperationalError
 
+    # Of each try that fails it says that it did. We say so once, when we give up.
+    logging.getLogger("clickhouse_connect").setLevel(logging.ERROR)
     deadline = time.monotonic() + wait_seconds
     while True:
         try:
@@ -59,10 +62,15 @@ def open_client(address: ClickHouseAddress, reached: Reached, wait_seconds: floa
         except OperationalError as error:
             if time.monotonic() > deadline:
                 raise UserError(
-                    f"ClickHouse does not answer on {reached.host}:{reached.port} after {wait_seconds:g} s: {first_line(error)}\n"
-                    "Check `telemetry status` and `telemetry logs`; `telemetry up` starts what is missing."
+                    f"ClickHouse does not answer on {reached.host}:{reached.port} after {wait_seconds:g} s: {_why(error)}\n"
+                    "`telemetry status --name STACK` says what runs, `telemetry up --name STACK` starts what is missing"
                 ) from error
             time.sleep(RETRY_SECONDS)
+
+
+def _why(error: Exception) -> str:
+    """Without urllib3's own way of saying that nobody listens."""
+    return "connection refused" if "Connection refused" in str(error) else first_line(error)
 
 
 def first_line(error: Exception) -> str:

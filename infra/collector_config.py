@@ -19,7 +19,7 @@ class CollectorPlace:
     bind: str
     """The address that OTLP, the health check and the collector's own metrics listen on."""
     jwks_file: str
-    """The public keys of the live credentials; only read with collector.auth jwt."""
+    """The public keys of the live credentials; only read with collectorAuth jwt."""
     memory_limit_mib: int
     """Above this the collector answers with a retryable refusal."""
     sasl: str = ""

@@ -74,7 +74,7 @@ class OtlpAccess(Protocol):
 
 @dataclass(frozen=True)
 class NoCredential:
-    """The collector takes the tenant from the payload (collector.auth none)."""
+    """The collector takes the tenant from the payload (collectorAuth none)."""
 
     @contextmanager
     def open(self, tenant: str) -> Iterator[dict[str, str]]:

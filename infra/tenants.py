@@ -199,7 +199,9 @@ def revoke(store: KeyStore, name: str) -> list[Credential]:
     """Takes away the credential with this id, or every one that speaks for this tenant. Raises UserError if none."""
     gone = [item for item in listed(store) if item.kid == name or name in item.tenants]
     if not gone:
-        raise UserError(f"no live credential is called {name} or speaks for it; `telemetry tenants list` shows all")
+        raise UserError(
+            f"no live credential is called {name} or speaks for it; `telemetry tenants list --name STACK` shows all"
+        )
     kids = {item.kid for item in gone}
     store.change(lambda keys: [key for key in keys if key["kid"] not in kids])
     return gone

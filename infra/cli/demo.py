@@ -33,7 +33,7 @@ def demo(
     history: Annotated[float, typer.Option(min=0, help="Days of sparse history sent first; 0: none.")] = 3.0,
     history_spans: Annotated[int, typer.Option(min=0, help="Spans of that history.")] = 300_000,
     protocol: Annotated[str, typer.Option(help="http or grpc.")] = "http",
-    token: Annotated[Path | None, typer.Option(help="File with a token (collector.auth jwt).")] = None,
+    token: Annotated[Path | None, typer.Option(help="File with a token (collectorAuth jwt).")] = None,
     up: Annotated[bool, typer.Option(help="Bring the stack up first.")] = True,
     as_json: Json = False,
 ) -> None:

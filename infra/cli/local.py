@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import yaml
 
-from infra.config import PROJECT, stack_file, stack_file_content
+from infra.config import PROJECT, file_settings, stack_file, stack_file_content
 from infra.errors import UserError
 from infra.paths import ROOT, stack_folder
 from infra.settings import PORTS, Settings
@@ -57,7 +57,14 @@ def is_up(name: str) -> bool:
 def check_up(name: str) -> None:
     """Raises UserError unless the local stack is up."""
     if not is_up(name):
+        check_known(name)
         raise UserError(f"the stack {name} is not up; `telemetry up --name {name}` starts it")
+
+
+def check_known(name: str) -> None:
+    """Raises UserError for a local stack that nobody has made: its name is mistyped."""
+    if not stack_folder(name).exists():
+        file_settings(name)
 
 
 def check_free_ports(name: str, found: Settings) -> None:

@@ -53,12 +53,15 @@ def parts_here(name: str) -> Parts:
     import psutil
 
     from infra.cli.local import check_up
-    from infra.local.layout import run_folder
+    from infra.local.layout import PARTS, run_folder
     from infra.local.supervisor import Control
 
     check_up(name)
     parts = Parts(("part", "state", "pid", "up for", "memory"))
-    for part, info in sorted(Control(run_folder(name)).processes().items()):
+    found = Control(run_folder(name)).processes()
+    # An `up` that was cut off has not come to all of them.
+    missing = {part: {"statename": "MISSING", "pid": 0} for part in PARTS if part not in found}
+    for part, info in sorted((found | missing).items()):
         running = info["statename"] == "RUNNING"
         memory = None
         if running:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # slow to import, and every command imports this file
 
 def spelled(days: int) -> str:
     """A number of days as a setting says it."""
-    return f"{days} days" if days else "as long as the stack's"
+    return f"{days} day{'' if days == 1 else 's'}" if days else "as long as the stack's"
 
 
 @dataclass

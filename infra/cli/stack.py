@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from infra.cli.console import Json, Name, console, emit, working
+from infra.cli.console import Json, Name, console, emit, error_console, working
 from infra.cli.engine import (
     Counted,
     display,
@@ -95,7 +97,7 @@ def bring_up(
         _check_policies(name, found)
     stack = open_stack(name, found.platform, create)
     began, counted = time.monotonic(), Counted()
-    with explained(name, found.platform):
+    with _continued(name), explained(name, found.platform):
         done = stack.up(
             # With the program at hand each resource is looked at where its turn comes: one pass, one dynamic provider,
             # and a healed part is asked.
@@ -110,6 +112,17 @@ def bring_up(
             **display(all_lines=diff),
         )
         return Up(time.monotonic() - began, counted.changes, done.outputs)
+
+
+@contextmanager
+def _continued(name: str) -> Iterator[None]:
+    """What somebody who has stopped it may want to know."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        note = f"what is made stays: `telemetry up --name {name}` goes on, `telemetry down --name {name}` takes it away"
+        error_console.print(note, style="yellow", markup=False, highlight=False, soft_wrap=True)
+        raise
 
 
 def check_ready(name: str, found: Settings) -> None:

@@ -1,4 +1,4 @@
-"""`telemetry tenants`: credentials of collector.auth jwt, in effect within seconds (on AWS: a minute), nothing restarted."""
+"""`telemetry tenants`: credentials of collectorAuth jwt, in effect within seconds (on AWS: a minute), nothing restarted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 
 from infra import tenants as credentials
 from infra.cli.console import Json, Name, emit, error_console, say, show, table_of
-from infra.cli.local import stack_platform
+from infra.cli.local import check_known, stack_platform
 from infra.config import file_settings
 from infra.local.layout import key_list
 from infra.tenants import Credential, KeyFile, KeyStore
@@ -18,12 +18,13 @@ from infra.tenants import Credential, KeyFile, KeyStore
 if TYPE_CHECKING:
     from rich.table import Table
 
-app = typer.Typer(no_args_is_help=True, help="Credentials with which agents send as a tenant (collector.auth: jwt).")
+app = typer.Typer(no_args_is_help=True, help="Credentials with which agents send as a tenant (collectorAuth: jwt).")
 
 
 def key_store(name: str) -> KeyStore:
     """The list that the stack's collectors read: a file here, on AWS an object."""
     if stack_platform(name) == "local":
+        check_known(name)
         return KeyFile(key_list(name))
     from infra.aws.key_bucket import OBJECT, KeyObject, bucket_name
 
@@ -46,7 +47,7 @@ def add(
     if file_settings(name).collectorAuth != "jwt":
         error_console.print(
             f"note: collectorAuth is none, so tokens are not asked for; set agent-telemetry:collectorAuth: jwt in the "
-            f"stack file of {name} and run `telemetry up`",
+            f"stack file of {name} and run `telemetry up --name {name}`",
             style="yellow",
         )
     credential, token = credentials.add(key_store(name), tenant, days)

@@ -15,7 +15,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from infra.cli.console import Json, Name, console, emit, quiet_progress, say, show, table_of, working
-from infra.cli.local import stack_platform
+from infra.cli.local import check_known, stack_platform
 from infra.cli.parts import Parts, parts_here
 from infra.cli.pipeline_now import Now, Watched, lines
 from infra.cli.worker_results import worker_table
@@ -134,6 +134,7 @@ def _watch(stack: Watched, seconds: float) -> None:
 def _log_files(name: str, part: str | None) -> list[Path]:
     files = sorted(run_folder(name).glob(f"{part or '*'}.log"))
     if not files:
+        check_known(name)
         raise UserError(f"no logs in {run_folder(name)}: {f'no part is called {part}' if part else 'nothing is up'}")
     return files
 

@@ -27,7 +27,7 @@ class CollectorArgs:
     kafka: KafkaEndpoint
     run: Path
     jwks: Path
-    """The public keys of the live credentials; only read with collector.auth jwt."""
+    """The public keys of the live credentials; only read with collectorAuth jwt."""
 
 
 class Collector(pulumi.ComponentResource):

@@ -6,6 +6,9 @@ from pathlib import Path
 
 from infra.paths import stack_folder
 
+PARTS = ("clickhouse", "collector", "dashboards", "kafka", "worker")
+"""As supervisor names them."""
+
 
 def run_folder(stack: str) -> Path:
     """supervisord, rendered configuration files and the parts' logs."""

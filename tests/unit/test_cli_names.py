@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from infra.cli import app
 from infra.errors import UserError
+from infra.paths import stack_folder
 from infra.settings.names import name_problems
 
 
@@ -44,3 +45,10 @@ def test_each_command_refuses_another_folder_s_name(command: str, option: bool) 
 def test_all_of_them_are_found() -> None:
     found = {command for command, _ in TAKEN}
     assert {"up", "down", "status", "retention apply", "ephemeral down", "budgets"} <= found and len(found) > 25
+
+
+@pytest.mark.parametrize("command", [("status",), ("logs",), ("tenants", "list"), ("tenants", "revoke", "acme")])
+def test_a_stack_that_nobody_has_made_is_told_as_such(command: tuple[str, ...]) -> None:
+    with pytest.raises(UserError, match=r"there is no Pulumi\.nosuch\.yaml: the stack nosuch does not exist yet"):
+        CliRunner().invoke(app, [*command, "--name", "nosuch"], catch_exceptions=False)
+    assert not stack_folder("nosuch").exists()
