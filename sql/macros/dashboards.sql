@@ -141,6 +141,21 @@ if(sumIf(asked, {{ lately }}) >= any(least_requests), sumIf({{ bad }}, {{ lately
 if(sum(asked) >= any(least_requests), 1 - (sum({{ bad }}) / sum(asked)) / (1 - {{ allowed }}), NULL)
 {%- endmacro %}
 
+{# What of an objective was reached where `bad` of its minutes' requests were not good, and how fast its budget burns: beside the columns
+   objective, service, tenant and `target`, the share that is to be good. #}
+{% macro reached_and_burnt(bad) -%}
+sum(asked) AS requests,
+    1 - sum({{ bad }}) / requests AS reached,
+    {{ budget_left(bad, 'target') }} AS budget_left,
+    {{ burn(bad, '5 MINUTE', 'target') }} AS burn_5m,
+    {{ burn(bad, '1 HOUR', 'target') }} AS burn_1h,
+    {{ burn(bad, '6 HOUR', 'target') }} AS burn_6h,
+    {{ burn(bad, '3 DAY', 'target') }} AS burn_3d
+FROM {{ objective_minutes() }}
+GROUP BY objective, service, tenant
+ORDER BY budget_left ASC NULLS LAST, service, tenant
+LIMIT 200
+{%- endmacro %}
 {# A row a minute, tenant and service with an objective: requests that were asked (macros/rollups.sql), failed ones, slower ones than the
    objective. #}
 {% macro objective_minutes() -%}
