@@ -53,7 +53,8 @@ def up(
 ) -> None:
     """Brings the stack up, or up to date, and prints its endpoints."""
     make_stack_file(name, port_base)
-    done = bring_up(name, refresh, diff, plan, count=as_json)
+    with _continued(name):
+        done = bring_up(name, refresh, diff, plan, count=as_json)
     if as_json:
         outputs = plain_outputs(done.outputs)
         emit({"stack": name, "seconds": round(done.seconds, 1), "changes": done.changes, "outputs": outputs})
@@ -97,7 +98,7 @@ def bring_up(
         _check_policies(name, found)
     stack = open_stack(name, found.platform, create)
     began, counted = time.monotonic(), Counted()
-    with _continued(name), explained(name, found.platform):
+    with explained(name, found.platform):
         done = stack.up(
             # With the program at hand each resource is looked at where its turn comes: one pass, one dynamic provider,
             # and a healed part is asked.
