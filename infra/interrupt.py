@@ -11,9 +11,9 @@ from typing import Any
 
 @contextmanager
 def interrupted_afterwards() -> Iterator[None]:
-    """For the engine. The terminal's ^C reaches the engine as well, which ends what is under way, saves the state and unlocks it. Who left it alone
-    then would take its output away, and with its next line it would die: locked, its plugins left behind. A second ^C, by which
-    it stops at once, ends this too."""
+    """For the engine. The terminal's ^C reaches the engine as well, which ends what is under way, saves the state and unlocks it.
+    Who left it alone then would take its output away, and with its next line it would die: locked, its plugins left behind. A
+    second ^C, by which it stops at once, ends this too."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

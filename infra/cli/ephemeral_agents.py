@@ -33,14 +33,13 @@ def write_env_file(path: Path, stack: str, url: str, expires: datetime) -> dict[
     """What every OpenTelemetry SDK reads, for a tenant that is called as the stack: the stack's one token, the same each time.
     It is shown nowhere. Returns what may be shown. Raises UserError."""
     lines = [f"OTEL_EXPORTER_OTLP_ENDPOINT={url}", "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"]
-    said = {"envFile": str(path)}
+    said = {"envFile": str(path), "tenant": stack}
     if file_settings(stack).collectorAuth == "jwt":
         credential, token = kept(key_store(stack), token_place(stack), stack, int(expires.timestamp()), TOKEN_DAYS)
         lines.append(f"OTEL_EXPORTER_OTLP_HEADERS=Authorization=Bearer%20{token}")
-        said |= {"tenant": stack, "credential": credential.kid}
+        said["credential"] = credential.kid
     else:  # the payload's word counts
         lines.append(f"OTEL_RESOURCE_ATTRIBUTES=tenant.id={stack}")
-        said |= {"tenant": stack}
     try:
         path.touch(mode=0o600)
         path.chmod(0o600)

@@ -143,7 +143,8 @@ def _agents(config: Alerts) -> dict[str, Alert | None]:
             config.budget,
             "Budget {{ $labels.budget }} of tenant {{ $labels.tenant }} ({{ $labels.scope }} {{ $labels.subject }}): "
             f"past {PERCENT} of its limit",
-            "A limit in configs/budgets.yaml. Where there is a budgetWebhookUrl, the worker has called it already, with the run in the body.",
+            "A limit in configs/budgets.yaml. Where there is a budgetWebhookUrl, the worker has called it already, with the run in "
+            "the body.",
             "cost",
             "By tenant",
             {"tenant": "tenant"},

@@ -13,7 +13,6 @@ from infra.aws.encryption import Encryption, EncryptionArgs
 from infra.aws.image import image_repository
 from infra.settings import Settings
 
-STACK = BOOTSTRAP
 ROLES_PATH = "/agent-telemetry-bootstrap/"
 """Not the stacks' (IAM_PATH): who deploys those may write the policies of every role there, and must not write its own."""
 OLD_STATES_DAYS = 90
@@ -26,10 +25,10 @@ def deploy(found: BootstrapSettings, protect: bool) -> None:
     """Declares everything and the outputs. `protect`: everything stateful refuses deletion."""
     # Only what a Context reads; the pipeline's own rules (tokens, certificates) are not about this stack.
     settings = Settings.model_construct(
-        platform="aws", env=STACK, awsAccount=found.account, awsRegion=found.region, protect=protect
+        platform="aws", env=BOOTSTRAP, awsAccount=found.account, awsRegion=found.region, protect=protect
     )
-    context = Context(settings, STACK, make_provider(settings))
-    Bootstrap(STACK, context, found)
+    context = Context(settings, BOOTSTRAP, make_provider(settings))
+    Bootstrap(BOOTSTRAP, context, found)
 
 
 class Bootstrap(pulumi.ComponentResource):
@@ -40,7 +39,9 @@ class Bootstrap(pulumi.ComponentResource):
             "agent-telemetry:aws:Bootstrap",
             name,
             None,
-            pulumi.ResourceOptions(providers=[context.provider], transformations=[tagging(context.settings, STACK)]),
+            pulumi.ResourceOptions(
+                providers=[context.provider], transformations=[tagging(context.settings, BOOTSTRAP)]
+            ),
         )
         options = context.options(self)
         self._context, self._found = context, found

@@ -23,14 +23,14 @@ from pulumi.automation._stack import StackInitMode
 
 from infra.automation import LOCAL_PASSPHRASE, KnownCommand, StackWithoutHistory, engine_environment
 from infra.aws.api import as_user_error, client
-from infra.aws.bootstrap.program import STACK
+from infra.aws.bootstrap.policies import BOOTSTRAP
 from infra.aws.bootstrap.settings import BootstrapSettings
 from infra.errors import UserError
 from infra.local.toolchain import Toolchain
 from infra.paths import stack_folder
 
 PROJECT = "agent-telemetry-bootstrap"
-STATE_KEY = f".pulumi/stacks/{PROJECT}/{STACK}.json"
+STATE_KEY = f".pulumi/stacks/{PROJECT}/{BOOTSTRAP}.json"
 STACKS_PREFIX = ".pulumi/stacks/"
 Place = Literal["file", "bucket"]
 
@@ -40,7 +40,7 @@ class Home:
 
     def __init__(self, found: BootstrapSettings, toolchain: Toolchain, program: Callable[[], None]):
         self._found, self._toolchain, self._program = found, toolchain, program
-        self._folder = stack_folder(f"{STACK}-{found.account}-{found.region}")
+        self._folder = stack_folder(f"{BOOTSTRAP}-{found.account}-{found.region}")
 
     @property
     def file(self) -> Path:
@@ -129,7 +129,7 @@ class Home:
 
     def _forget(self, place: Place) -> None:
         """Removes the state, not what it tells of."""
-        self._open(place).workspace.remove_stack(STACK, force=True)
+        self._open(place).workspace.remove_stack(BOOTSTRAP, force=True)
 
     def _empty(self) -> bool:
         """Whether the state here tells of nothing, neither made nor being made."""
@@ -168,7 +168,7 @@ class Home:
             },
             pulumi_command=KnownCommand(self._toolchain),
         )
-        return StackWithoutHistory(STACK, workspace, StackInitMode.CREATE_OR_SELECT)
+        return StackWithoutHistory(BOOTSTRAP, workspace, StackInitMode.CREATE_OR_SELECT)
 
     def _empty_bucket(self) -> None:
         """Deletes what is left of the moved state, all versions: AWS deletes empty buckets only."""
